@@ -103,6 +103,7 @@ impl Disk {
     }
 }
 
-fn is_root() -> anyhow::Result<bool> {
+/// Whether whoever runs this may mount something without a user namespace of their own.
+pub(crate) fn is_root() -> anyhow::Result<bool> {
     Ok(fs::metadata("/proc/self")?.uid() == 0)
 }

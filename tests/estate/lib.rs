@@ -25,6 +25,7 @@ pub mod objects;
 pub mod older;
 pub mod pki;
 pub mod plane;
+pub mod pod;
 pub mod process;
 pub mod scenario;
 pub mod secrecy;

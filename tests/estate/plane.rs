@@ -208,6 +208,21 @@ impl Plane {
         &self.authority
     }
 
+    /// A token of a ServiceAccount's, for a day.
+    pub async fn token_of(&self, namespace: &str, account: &str) -> anyhow::Result<String> {
+        let accounts: Api<ServiceAccount> = Api::namespaced(self.admin(), namespace);
+        let request =
+            serde_json::from_value(json!({"spec": {"audiences": [], "expirationSeconds": 86400}}))?;
+        let granted = accounts
+            .create_token_request(account, &Default::default(), &request)
+            .await
+            .with_context(|| format!("a token for {namespace}/{account}"))?;
+        let token = granted.status.and_then(|status| status.token);
+        let token = token.context("the API server answers with a token")?;
+        secrecy::used(&token);
+        Ok(token)
+    }
+
     /// A kubeconfig for a ServiceAccount, with a token that the API server made.
     pub async fn kubeconfig_of(&self, namespace: &str, account: &str) -> anyhow::Result<PathBuf> {
         self.kubeconfig_by(namespace, account, &self.url()).await
@@ -220,18 +235,7 @@ impl Plane {
         account: &str,
         url: &str,
     ) -> anyhow::Result<PathBuf> {
-        let accounts: Api<ServiceAccount> = Api::namespaced(self.admin(), namespace);
-        let request =
-            serde_json::from_value(json!({"spec": {"audiences": [], "expirationSeconds": 86400}}))?;
-        let granted = accounts
-            .create_token_request(account, &Default::default(), &request)
-            .await
-            .with_context(|| format!("a token for {namespace}/{account}"))?;
-        let token = granted
-            .status
-            .context("the API server answers with a token")?
-            .token;
-        token.iter().for_each(|token| secrecy::used(token));
+        let token = self.token_of(namespace, account).await?;
         let path = self
             .dir
             .path()

@@ -16,6 +16,7 @@ const USED = [
   ["delete", "/repos/{owner}/{repo}/hooks/{hook_id}"],
   ["get", "/repos/{owner}/{repo}/commits/{ref}/statuses"],
   ["post", "/repos/{owner}/{repo}/statuses/{sha}"],
+  ["get", "/repos/{owner}/{repo}/collaborators/{username}"],
   ["get", "/repos/{owner}/{repo}/pulls"],
   ["post", "/repos/{owner}/{repo}/pulls"],
   ["patch", "/repos/{owner}/{repo}/pulls/{pull_number}"],

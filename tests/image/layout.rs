@@ -79,7 +79,11 @@ impl Layout {
         });
         let mut descriptor = self.blob(MANIFEST, &bytes(&manifest)?)?;
         let digest = descriptor["digest"].as_str().unwrap_or_default().to_owned();
-        descriptor["annotations"] = json!({"org.opencontainers.image.ref.name": about.version});
+        // containerd takes a bare version for no name and makes one of the day's date; kind and k3d load by it.
+        descriptor["annotations"] = json!({
+            "org.opencontainers.image.ref.name": about.version,
+            "io.containerd.image.name": format!("docker.io/library/{}", name(about)),
+        });
         let index = json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": [descriptor]});
         self.write("index.json", &bytes(&index)?)?;
         let version = json!({"imageLayoutVersion": "1.0.0"});
@@ -120,8 +124,8 @@ impl Layout {
             format!("blobs/{}", digest.replace(':', "/"))
         };
         let layers: Vec<String> = self.layers.iter().map(place).collect();
-        let tag = format!("reeve:{}", about.version);
-        let docker = json!([{"Config": place(config), "RepoTags": [tag], "Layers": layers}]);
+        let docker =
+            json!([{"Config": place(config), "RepoTags": [name(about)], "Layers": layers}]);
         let oci = self.into.join("oci");
         let mut names = vec!["index.json".to_owned(), "oci-layout".to_owned()];
         for blob in fs::read_dir(oci.join("blobs/sha256"))? {
@@ -154,6 +158,11 @@ impl Layout {
         let path = self.into.join("oci").join(name);
         fs::write(&path, content).with_context(|| path.display().to_string())
     }
+}
+
+/// As the chart's pods ask for it, where values name no registry.
+fn name(about: &About<'_>) -> String {
+    format!("reeve:{}", about.version)
 }
 
 fn labels(about: &About<'_>) -> Value {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use reeve_tests::book::{self, Page};
 use reeve_tests::git::git;
+use reeve_tests::install::{self, SYSTEM};
 use reeve_tests::landlord::Landlord;
 use reeve_tests::tenant::MANIFESTS;
 use reeve_tests::{Estate, binaries, controller, root, scenario};
@@ -43,7 +44,7 @@ fn programs(into: &Path) -> anyhow::Result<()> {
 
 /// What a reader has: a checkout to stand in. What commands write stays out of the real one.
 fn checkout(at: &Path) -> anyhow::Result<()> {
-    for room in ["charts", "plugins", "policies", "target"] {
+    for room in ["charts", "docs", "plugins", "policies", "target"] {
         symlink(root().join(room), at.join(room))?;
     }
     Ok(())
@@ -100,6 +101,17 @@ fn every_command_of_the_book_does_what_its_page_says() {
             done.with_context(|| page.file.clone())?;
         }
         ensure!(blocks > 20, "{blocks} blocks were run");
-        Ok(())
+        uninstalled(&estate).await
     });
+}
+
+/// Of what reeve made for itself nothing lies in its namespace once its page on that is followed.
+async fn uninstalled(estate: &Estate) -> anyhow::Result<()> {
+    let line = ["get", "secrets,leases", "--output=name", "--namespace"];
+    let left = install::kubectl(&estate.plane, &[&line[..], &[SYSTEM]].concat()).await?;
+    let starts = ["secret/reeve-", "lease.coordination.k8s.io/reeve-"];
+    let is_ours = |name: &&str| starts.iter().any(|start| name.starts_with(start));
+    let ours: Vec<&str> = left.lines().filter(is_ours).collect();
+    ensure!(ours.is_empty(), "{ours:?}");
+    Ok(())
 }

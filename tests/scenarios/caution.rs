@@ -86,6 +86,32 @@ fn a_mass_deletion_waits_until_exactly_it_is_confirmed() {
 }
 
 #[test]
+fn a_confirmation_that_was_left_there_confirms_no_later_deletion() {
+    scenario(async {
+        let estate = Estate::shared().await?;
+        let tenant = estate.healthy_tenant("again").await?;
+        let many = maps(24);
+        tenant.push(&[("many.yaml", Some(&many))]).await?;
+        let told = tenant.after(|draft| draft.delete("many.yaml")).await?;
+        let first = digest(&told)?.to_owned();
+        tenant.annotate(CONFIRM, Some(&first)).await?;
+        tenant
+            .told_of(Reason::ReconciliationSucceeded, "Applied revision")
+            .await?;
+        ensure!(number_of_maps(&tenant).await? == 0);
+
+        // The annotation stays where it is, and the same list comes once more.
+        tenant.push(&[("many.yaml", Some(&many))]).await?;
+        let told = tenant.after(|draft| draft.delete("many.yaml")).await?;
+        let held = Reason::PruneHeld.as_str();
+        ensure!(told.ready.reason == held, "{:?}", told.ready);
+        ensure!(digest(&told)? != first, "{}", told.ready.message);
+        ensure!(number_of_maps(&tenant).await? == 24);
+        Ok(())
+    });
+}
+
+#[test]
 fn a_repository_that_becomes_empty_deletes_ten_objects_with_a_warning_and_no_more() {
     scenario(async {
         let estate = Estate::shared().await?;

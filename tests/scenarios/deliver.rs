@@ -4,6 +4,7 @@ mod attacks;
 mod given;
 mod lent;
 mod own;
+mod values;
 
 use anyhow::Context as _;
 use kube::api::{Patch, PatchParams};

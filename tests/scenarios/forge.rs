@@ -64,6 +64,7 @@ fn granted(guest: &Guest, hosts: &[&str], token: &str) -> anyhow::Result<Provide
     let slots = [("token", slot(token)), ("webhook", slot(SIGNATURE))];
     Ok(Provider {
         name: "gitea".into(),
+        whose: String::new(),
         asks: Arc::clone(&guest.asks),
         slots: slots.map(|(name, slot)| (name.to_owned(), slot)).into(),
         grant: Arc::new(Grant { hosts, http: true }),
@@ -77,13 +78,13 @@ fn granted(guest: &Guest, hosts: &[&str], token: &str) -> anyhow::Result<Provide
 }
 
 /// The Gitea that these scenarios share, and the provider, loaded once.
-struct Forge {
-    gitea: Gitea,
+pub(crate) struct Forge {
+    pub(crate) gitea: Gitea,
     guest: Guest,
 }
 
 impl Forge {
-    async fn shared() -> anyhow::Result<&'static Self> {
+    pub(crate) async fn shared() -> anyhow::Result<&'static Self> {
         static SHARED: OnceCell<Result<Forge, String>> = OnceCell::const_new();
         let made = SHARED
             .get_or_init(|| async { Self::start().await.map_err(|why| format!("{why:?}")) })
@@ -151,11 +152,8 @@ impl Desk<'_> {
         let first = self.ask(task.clone()).await?;
         let again = self.ask(task.clone()).await?;
         ensure!(first.done == again.done, "{first:?}, then {again:?}");
-        ensure!(
-            again.requests == looks,
-            "{task:?} again took {}",
-            again.requests
-        );
+        let only_looks = again.requests == looks && !again.changed;
+        ensure!(only_looks, "{task:?} again: {again:?}");
         Ok(first.done)
     }
 

@@ -261,7 +261,9 @@ impl Ground {
     pub(super) async fn foresee(&self, wish: &Wish) -> Result<(), Explained> {
         let planned = self.plan(wish, &Inventory::default()).await;
         let (spec, plan) = planned.expect("the wish can be planned");
-        self.as_tenant(&spec).await.foresee(&plan).await
+        let goes: Vec<_> = plan.hooks().filter(|hook| hook.goes(true)).collect();
+        let client = self.as_tenant(&spec).await;
+        client.foresee(&plan, true, &goes).await
     }
 
     /// Prunes what `before` has and `now` has not.

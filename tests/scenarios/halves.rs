@@ -154,3 +154,61 @@ fn what_a_later_stage_has_no_right_to_is_known_before_the_first_is_written() {
         Ok(())
     });
 }
+
+/// A Job that is a hook.
+fn job(phase: &str, policy: &str, restarts: &str) -> String {
+    json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "migrate", "annotations": {
+        "argocd.argoproj.io/hook": phase, "argocd.argoproj.io/hook-delete-policy": policy}},
+        "spec": {"template": {"spec": {"restartPolicy": restarts, "containers": [
+            {"name": "job", "image": "registry.local/job:1"}]}}}})
+    .to_string()
+}
+
+#[test]
+fn a_hook_that_may_not_be_deleted_as_it_asks_does_not_even_begin() {
+    scenario(async {
+        let estate = Estate::shared().await?;
+        let tenant = estate.healthy_tenant("untidy").await?;
+        let verbs = ["get", "patch", "create", "list", "watch"];
+        let rules =
+            json!([{"apiGroups": ["", "batch", "apps"], "resources": ["*"], "verbs": verbs}]);
+        account(&tenant, rules).await?;
+        let told = tenant
+            .after(|draft| {
+                draft.set("serviceAccountName", json!("narrow"));
+                draft.commit("settings.yaml", RED);
+                draft.commit("migrate.yaml", job("PreSync", "HookSucceeded", "Never"));
+            })
+            .await?;
+        let message = &told.ready.message;
+        let right = format!("may not: delete jobs.batch in {}", tenant.name());
+        ensure!(message.contains(&right), "{message}");
+        ensure!(
+            told.ready.reason == Reason::ReconciliationFailed.as_str(),
+            "{:?}",
+            told.ready
+        );
+        let changes = written(&tenant).await?;
+        ensure!(changes.is_empty(), "{changes:?}");
+        Ok(())
+    });
+}
+
+#[test]
+fn a_hook_beside_a_wave_that_is_refused_leaves_no_half_of_the_wave() {
+    scenario(async {
+        let estate = Estate::shared().await?;
+        let tenant = estate.healthy_tenant("unhooked").await?;
+        let told = tenant
+            .after(|draft| {
+                draft.commit("settings.yaml", RED);
+                draft.commit("migrate.yaml", job("Sync", "HookSucceeded", "Always"));
+            })
+            .await?;
+        let message = &told.ready.message;
+        ensure!(message.contains("restartPolicy"), "{message}");
+        let changes = written(&tenant).await?;
+        ensure!(changes.is_empty(), "{changes:?}");
+        Ok(())
+    });
+}

@@ -1,5 +1,7 @@
 //! Hooks: run once for a sync, before, with and after what stays, and whatever becomes of the controller meanwhile.
 
+mod ended;
+
 use anyhow::{Context as _, ensure};
 use kube::api::{DeleteParams, DynamicObject, ListParams};
 use reeve_api::reason::Reason;

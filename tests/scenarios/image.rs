@@ -127,6 +127,56 @@ fn is_billed(text: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What an archive holds at a path.
+fn in_archive(archive: &Path, path: &str) -> anyhow::Result<Option<Value>> {
+    let mut tar = tar::Archive::new(fs::File::open(archive)?);
+    for entry in tar.entries()? {
+        let entry = entry?;
+        if entry.path()? == Path::new(path) {
+            return Ok(Some(serde_json::from_reader(entry)?));
+        }
+    }
+    Ok(None)
+}
+
+/// What containerd calls the image of an archive, which kind and k3d hand to its `ctr images import`: with a layout in it, it never
+/// looks at the names that are for docker, and what names no repository it calls after the day.
+fn name_in_containerd(archive: &Path) -> anyhow::Result<String> {
+    ensure!(in_archive(archive, "oci-layout")?.is_some(), "no layout");
+    let index = in_archive(archive, "index.json")?.context("no index")?;
+    let annotations = &index["manifests"][0]["annotations"];
+    let text = |key: &str| annotations[key].as_str().map(str::to_owned);
+    let named = text("io.containerd.image.name").filter(|name| !name.is_empty());
+    let reference = text("org.opencontainers.image.ref.name");
+    Ok(match (named, reference) {
+        (Some(name), _) => name,
+        (None, Some(name)) if name.contains(['/', ':', '@']) => name,
+        (None, other) => format!("import-2026-11-23:{}", other.unwrap_or_default()),
+    })
+}
+
+#[test]
+fn a_node_that_has_loaded_the_archive_has_the_image_that_the_charts_pods_ask_for() {
+    let loaded = || {
+        let dir = tempfile::tempdir()?;
+        make(&shell()?, dir.path(), &[])?;
+        let archive = dir.path().join("reeve.tar");
+        let rendered = fs::read_to_string(root().join("tests/cases/chart/usual.yaml"))?;
+        let mut lines = rendered.lines().map(str::trim);
+        let asked = lines.find_map(|line| line.strip_prefix("image: "));
+        let asked = asked.context("no pod has an image")?.trim_matches('"');
+        // As whoever names no registry means it.
+        let meant = format!("docker.io/library/{asked}");
+        let name = name_in_containerd(&archive)?;
+        ensure!(name == meant, "{name}, and pods ask for {meant}");
+        let docker =
+            in_archive(&archive, "manifest.json")?.context("docker load knows no other")?;
+        ensure!(docker[0]["RepoTags"][0] == asked, "{docker}");
+        Ok(())
+    };
+    loaded().unwrap();
+}
+
 #[test]
 fn the_image_is_taken_by_a_registry_runs_as_nobody_and_needs_nothing_beside_it() {
     let taken = || {

@@ -3,6 +3,7 @@
 
 mod delivery;
 mod fence;
+mod holding;
 mod imported;
 mod leaving;
 mod moves;

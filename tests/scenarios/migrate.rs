@@ -7,8 +7,8 @@ mod real;
 
 use anyhow::{Context as _, ensure};
 use kube::ResourceExt as _;
-use kube::api::{Patch, PatchParams};
-use reeve_tests::{Estate, objects, scenario, wait};
+use kube::api::{DeleteParams, Patch, PatchParams};
+use reeve_tests::{Estate, install, objects, scenario, wait};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
@@ -176,8 +176,62 @@ fn what_goes_what_stays_with_flux_and_what_is_in_the_way_is_reported_and_nothing
             one.kustomization().await?.resource_version(),
         );
         ensure!(before == after, "{before:?} {after:?}");
-        definitions(&estate).await
+        definitions(&estate).await?;
+        warned(&estate).await?;
+        last_step(&estate, &one).await
     });
+}
+
+/// Whoever installs reeve beside Flux without a selector is told so.
+async fn warned(estate: &Estate) -> anyhow::Result<()> {
+    let told = asked(estate, &std::env::temp_dir(), &["check", "--pre"]).await?;
+    let collides = "✗ flux-system/source-controller of Flux's would work on the same objects";
+    has(&said(&told, 1)?, &[collides])?;
+    let line =
+        "install reeve charts/reeve --namespace=reeve-system --take-ownership --dry-run=server";
+    let words: Vec<&str> = line.split(' ').collect();
+    let told = install::helm(&estate.plane, &words, None).await?;
+    let warning = "WARNING: Flux works on the same objects";
+    has(&told, &[warning, "flux-system/kustomize-controller"])?;
+    let selector = ["--set", "watchLabelSelector=sharding.fluxcd.io/key=reeve"];
+    let told = install::helm(&estate.plane, &[&words[..], &selector].concat(), None).await?;
+    ensure!(!told.contains(warning), "{told}");
+    Ok(())
+}
+
+/// Not before Flux's controllers are gone and everything is handed over may reeve follow all there is.
+async fn last_step(estate: &Estate, one: &Delivered<'_>) -> anyhow::Result<()> {
+    let name = one.name.as_str();
+    let told = migrate(estate, &["report", "--last-step"], 1).await?;
+    let (applies, source) = (
+        format!("Kustomization/{name}/{name}"),
+        format!("GitRepository/{name}/{name}"),
+    );
+    for (subject, words) in [
+        ("Deployment/flux-system/source-controller", "is there"),
+        ("Deployment/flux-system/kustomize-controller", "is there"),
+        (applies.as_str(), "not handed over"),
+        (source.as_str(), "not handed over"),
+    ] {
+        has(&told, &[subject, "in the way", words])?;
+    }
+    let label = json!({"metadata": {"labels": {SHARD: "reeve"}}});
+    change(one, SOURCE, "GitRepository", label.clone()).await?;
+    change(one, KUSTOMIZATION, "Kustomization", label).await?;
+    let told = migrate(estate, &["report", "--last-step"], 1).await?;
+    has(&told, &["3 things are in the way"])?;
+    let all = objects::api(estate.admin(), "apps/v1", "Deployment", Some("flux-system"));
+    for name in [
+        "source-controller",
+        "kustomize-controller",
+        "notification-controller",
+    ] {
+        all.delete(name, &DeleteParams::default()).await?;
+        wait::until_gone(&all, name).await?;
+    }
+    migrate(estate, &["report", "--last-step"], 0)
+        .await
+        .map(drop)
 }
 
 /// What Flux is told of the definition of Kustomizations.

@@ -106,6 +106,33 @@ fn a_ratchet_lets_what_was_there_go_on_and_stops_what_is_new_or_changed() {
     });
 }
 
+#[test]
+fn what_the_status_says_was_applied_comes_to_the_disk_when_it_was_told() {
+    scenario(async {
+        let (_turn, estate) = rough().await?;
+        let tenant = estate.healthy_tenant("recalled").await?;
+        ratchet(estate, &tenant).await?;
+        let applied = estate.plane.room("storage-reeve")?.join("applied");
+        for colour in ["green", "blue"] {
+            let other = map("other", colour);
+            let told = tenant.push(&[("other.yaml", Some(&other))]).await?;
+            let digest = told.kustomization.pointer("/status/lastAppliedDigest");
+            let digest = digest.and_then(Value::as_str).unwrap_or_default();
+            let Some((_, digest)) = digest.split_once(':') else {
+                anyhow::bail!("no digest is told: {}", told.kustomization["status"]);
+            };
+            let ending = format!("-{digest}.json.gz");
+            wait::until(wait::PATIENCE, "it lies on the disk", || async {
+                let mut files = std::fs::read_dir(&applied).ok()?.flatten();
+                let is_it = |name: std::ffi::OsString| name.to_string_lossy().ends_with(&ending);
+                files.any(|file| is_it(file.file_name())).then_some(())
+            })
+            .await?;
+        }
+        Ok(())
+    });
+}
+
 /// Ends the controller and takes its disk away.
 pub(super) fn lose_the_disk(estate: &Estate) -> anyhow::Result<()> {
     estate.controller.kill();

@@ -7,6 +7,7 @@ mod path;
 mod proofs;
 mod replay;
 mod storm;
+mod unheard;
 
 use std::time::{Duration, Instant};
 

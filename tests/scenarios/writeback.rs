@@ -7,11 +7,17 @@ mod attacks;
 mod away;
 mod careful;
 mod claims;
+mod counted;
 mod fresh;
 mod hands;
+mod kinds;
 mod moments;
+mod named;
+mod places;
 mod recovery;
 mod remote;
+mod rights;
+mod signed;
 mod snapshots;
 mod users;
 

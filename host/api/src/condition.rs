@@ -52,6 +52,10 @@ pub enum Type {
     Onboarded,
     /// A namespace that a Tenant does not have is called like it: nothing is done for what is in it.
     NamesakeOutside,
+    /// A WriteBack is about more kinds than it has watches: the others are listed once in an interval.
+    PartlyWatched,
+    /// Not of all its files a WriteBack can remember when they were as their objects: what differs there is told as a conflict.
+    AgreedFull,
 }
 
 impl Type {
@@ -74,6 +78,8 @@ impl Type {
             Self::Loaded => "Loaded",
             Self::Onboarded => "Onboarded",
             Self::NamesakeOutside => "NamesakeOutside",
+            Self::PartlyWatched => "PartlyWatched",
+            Self::AgreedFull => "AgreedFull",
         }
     }
 }

@@ -114,5 +114,9 @@ pub const RECONCILE_REQUEST: &str = "reconcile.fluxcd.io/requestedAt";
 pub const CALLED_AT: &str = "reeve.dev/called-at";
 /// The annotation beside it with the Receiver that was called, as `namespace/name`.
 pub const CALLED_BY: &str = "reeve.dev/called-by";
+/// The annotation beside it with what the call told: the commit that is there now, or [`CALLED_FOR_MANY`].
+pub const CALLED_FOR: &str = "reeve.dev/called-for";
+/// Its value where nobody knows what was told, since there were more calls than could be looked into.
+pub const CALLED_FOR_MANY: &str = "many";
 /// The annotation beside it with the trace that the call began, as a `traceparent` has it; only where somebody is told of traces.
 pub const CALLED_IN: &str = "reeve.dev/called-in";

@@ -178,6 +178,8 @@ reasons! {
     WriteBackRefused => "WriteBackRefused",
     /// The same field was changed on the cluster and in git.
     WriteBackConflict => "WriteBackConflict",
+    /// The status has no room for all that is to be remembered.
+    StatusFull => "StatusFull",
     /// Somebody has closed the pull request of a WriteBack: the same is not proposed again unless somebody asks for it.
     ProposalClosed => "ProposalClosed",
     /// The remote did not take the commit: a rule, a limit or a protection of its own.

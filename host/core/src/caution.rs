@@ -1,9 +1,11 @@
 //! When deleting waits until somebody has said yes.
 //!
 //! Much of what is on the cluster going at once, a build that has become empty, and a Kustomization that points elsewhere
-//! than it did are as a rule mistakes. What would be deleted is listed with a digest of the list; an annotation with that
-//! digest confirms exactly that list. Kustomizations that are deleted themselves wait for nobody. It deliberately deletes
-//! nothing and knows no cluster: what is on it stands in the inventory.
+//! than it did are as a rule mistakes; and what somebody may want who has not said so yet is not ours to delete. What would be
+//! deleted is listed with a digest of the list; an annotation with that digest confirms exactly that list, after the revision
+//! that was applied last and for these places: the same list at another time waits again. Kustomizations that are deleted
+//! themselves wait only for who may want what they had. It deliberately deletes nothing and knows no cluster: what is on it
+//! stands in the inventory.
 
 use std::collections::BTreeMap;
 
@@ -13,6 +15,7 @@ use sha2::{Digest as _, Sha256};
 use crate::failure::{Explained, Turn};
 use crate::inventory::{Inventory, ObjectId};
 use crate::list;
+use crate::ownership::{self, Unheard};
 use crate::plan::Plan;
 use crate::spec::Spec;
 
@@ -51,6 +54,8 @@ pub struct Origins<'a> {
     pub before: Option<&'a str>,
     /// Now.
     pub now: &'a str,
+    /// The revision that everything was applied of last: it stays the same while deleting waits.
+    pub applied: Option<&'a str>,
 }
 
 /// A cluster that a Kustomization was carried out on, and no longer is.
@@ -92,15 +97,15 @@ pub enum Verdict {
     Wait(Explained),
 }
 
-/// Where the manifests of `spec` come from: its source, of which repository and branch, and the path. A tag or a commit
-/// is none of it: another one is the next version of the same.
-pub fn origin(spec: &Spec, url: &str, branch: Option<&str>) -> String {
+/// Where the manifests of `spec` come from: its source, of which repository, and where in it the next version is looked for
+/// (`source::Reference::place`), and the path. The version of a tag or a commit is none of it: another one is the next of the same.
+pub fn origin(spec: &Spec, url: &str, place: Option<&str>) -> String {
     let repository = hex::encode(Sha256::digest(url));
     let repository = repository.get(..8).unwrap_or_default();
-    let branch = branch.map(|branch| format!(", {branch}"));
+    let place = place.map(|place| format!(", {place}"));
     let (source, path) = (&spec.source, &spec.path);
-    let branch = branch.unwrap_or_default();
-    format!("{source} (repository {repository}{branch}), path ./{path}")
+    let place = place.unwrap_or_default();
+    format!("{source} (repository {repository}{place}), path ./{path}")
 }
 
 impl Caution {
@@ -113,9 +118,16 @@ impl Caution {
         }
     }
 
-    /// Whether `plan` may do what it says after `before` was left on the cluster.
-    pub fn judge<S>(&self, origins: Origins<'_>, before: &Inventory, plan: &Plan<S>) -> Verdict {
-        let gone: Vec<&ObjectId> = plan.prune().iter().map(|entry| &entry.id).collect();
+    /// Whether `plan` may do what it says after `before` was left on the cluster; `unheard` may want what it deletes.
+    pub fn judge<S>(
+        &self,
+        origins: Origins<'_>,
+        unheard: &[Unheard],
+        before: &Inventory,
+        plan: &Plan<S>,
+    ) -> Verdict {
+        let gone: Vec<&ObjectId> = plan.dropped().map(|entry| &entry.id).collect();
+        let unheard: &[Unheard] = if gone.is_empty() { &[] } else { unheard };
         let moved = origins.before.filter(|then| *then != origins.now);
         let new: Vec<&ObjectId> = match moved.filter(|_| !before.is_empty()) {
             Some(_) => {
@@ -124,49 +136,119 @@ impl Caution {
             }
             None => Vec::new(),
         };
-        let digest = digest(&gone, &new);
-        if self.budget.is_all() || self.confirmed.as_deref() == Some(digest.as_str()) {
+        let asked = Asked {
+            gone: &gone,
+            new: &new,
+            around: origins.bound(unheard),
+        };
+        let digest = asked.digest();
+        if self.has_confirmed(&digest) {
             return Verdict::Go;
+        }
+        let awaits = (!unheard.is_empty()).then(|| awaited(unheard, &gone, &digest));
+        if self.budget.is_all() {
+            return awaits.map_or(Verdict::Go, Verdict::KeepAll);
         }
         if let Some(then) = moved.filter(|_| !gone.is_empty() || !new.is_empty()) {
             let now = origins.now;
             let what = format!(
-                "it points at {now} and no longer at {then}, which waits for {CONFIRM}: {digest}{}{}",
+                "it points at {now} and no longer at {then}, which waits for {CONFIRM}: {digest}{}{}{}",
+                also(unheard),
                 listed("would be deleted", &gone),
                 listed("was never applied and would be", &new),
             );
             return Verdict::Wait(held(what));
         }
-        let allowed = self.budget.of(before.len(), plan.inventory().is_empty());
-        if gone.len() <= allowed {
-            return Verdict::Go;
+        match self.too_many(&gone, before, plan) {
+            Some(why) => Verdict::KeepAll(held(format!(
+                "deleting {} of {} objects ({why}) waits for {CONFIRM}: {digest}{}{}",
+                gone.len(),
+                before.len(),
+                also(unheard),
+                listed("would be deleted", &gone),
+            ))),
+            None => awaits.map_or(Verdict::Go, Verdict::KeepAll),
         }
-        let (number, all) = (gone.len(), before.len());
-        let why = match &self.budget {
+    }
+
+    /// Why that much may not go at once, if it may not.
+    fn too_many<S>(
+        &self,
+        gone: &[&ObjectId],
+        before: &Inventory,
+        plan: &Plan<S>,
+    ) -> Option<String> {
+        let is_empty = plan.inventory().is_empty();
+        let allowed = self.budget.of(before.len(), is_empty);
+        if gone.len() <= allowed {
+            return None;
+        }
+        Some(match &self.budget {
             Budget::Unreadable(text) => format!("{BUDGET} {text:?} is no number and no percentage"),
-            _ if plan.inventory().is_empty() => {
+            _ if is_empty => {
                 format!(
                     "nothing is left in git, and more than {allowed} objects are not deleted for that"
                 )
             }
             _ => format!("more than the {allowed} that may go at once"),
-        };
-        Verdict::KeepAll(held(format!(
-            "deleting {number} of {all} objects ({why}) waits for {CONFIRM}: {digest}{}",
-            listed("would be deleted", &gone),
-        )))
+        })
+    }
+
+    fn has_confirmed(&self, digest: &str) -> bool {
+        self.confirmed.as_deref() == Some(digest)
     }
 }
 
 impl Caution {
-    /// Whether `plan` may be applied to the cluster at `to` after the one that it `left`. What is there stays there: nobody
-    /// deletes it, and nobody looks after it.
-    pub fn judge_move<S>(&self, left: &Left, to: Option<&str>, plan: &Plan<S>) -> Verdict {
+    /// Why a Kustomization that is itself deleted does not delete yet what `plan` says: `unheard` may want it. `applied` is what
+    /// it has applied last.
+    pub fn judge_parting<S>(
+        &self,
+        applied: Option<&str>,
+        unheard: &[Unheard],
+        plan: &Plan<S>,
+    ) -> Option<Explained> {
+        let gone: Vec<&ObjectId> = plan.prune().iter().map(|entry| &entry.id).collect();
+        if gone.is_empty() || unheard.is_empty() {
+            return None;
+        }
+        let mut around = vec!["for good".to_owned(), after(applied)];
+        around.extend(unheard.iter().map(without));
+        let asked = Asked {
+            gone: &gone,
+            new: &[],
+            around,
+        };
+        let digest = asked.digest();
+        let waits = !self.has_confirmed(&digest);
+        waits.then(|| {
+            let why = awaited(unheard, &gone, &digest);
+            let hint = why.hint.clone().unwrap_or_default();
+            why.with_hint(format!(
+                "{hint}; or set spec.deletionPolicy to Orphan to leave what is there"
+            ))
+        })
+    }
+
+    /// Whether `plan` may be applied to the cluster at `to` after the one that it `left`, where `applied` was applied last. What
+    /// is there stays there: nobody deletes it, and nobody looks after it.
+    pub fn judge_move<S>(
+        &self,
+        left: &Left,
+        to: Option<&str>,
+        applied: Option<&str>,
+        plan: &Plan<S>,
+    ) -> Verdict {
         let stays: Vec<&ObjectId> = left.objects.entries().map(|entry| &entry.id).collect();
         let new: Vec<&ObjectId> = plan.steady().map(|planned| planned.id()).collect();
         let [from, to] = [left.cluster.as_deref(), to].map(called);
-        let digest = digest_to(&to, &stays, &new);
-        if self.budget.is_all() || self.confirmed.as_deref() == Some(digest.as_str()) {
+        let asked = Asked {
+            gone: &stays,
+            new: &new,
+            around: vec![format!("from {from}"), format!("@{to}"), after(applied)],
+        };
+        let digest = asked.digest();
+        if self.budget.is_all() || self.has_confirmed(&digest) {
             return Verdict::Go;
         }
         let what = format!(
@@ -179,6 +261,51 @@ impl Caution {
         );
         Verdict::Wait(held(what).with_hint(hint))
     }
+}
+
+impl Origins<'_> {
+    /// What a confirmation is for beside the lists.
+    fn bound(&self, unheard: &[Unheard]) -> Vec<String> {
+        let mut around = vec![
+            format!("from {}", self.before.unwrap_or_default()),
+            format!("to {}", self.now),
+            after(self.applied),
+        ];
+        around.extend(unheard.iter().map(without));
+        around
+    }
+}
+
+fn after(applied: Option<&str>) -> String {
+    format!("after {}", applied.unwrap_or_default())
+}
+
+/// Whoever it is: why nobody knows may change from one moment to the next.
+fn without(unheard: &Unheard) -> String {
+    format!("without {}", unheard.who)
+}
+
+/// Somebody may want what would be deleted.
+fn awaited(unheard: &[Unheard], gone: &[&ObjectId], digest: &str) -> Explained {
+    let what = format!(
+        "deleting {} objects waits for {}, whose manifests may hold them now, or for {CONFIRM}: {digest}{}",
+        gone.len(),
+        ownership::unheard_words(unheard),
+        listed("would be deleted", gone),
+    );
+    let hint = format!(
+        "have those that are named planned: mend, resume or delete them. If none of them wants these objects, annotate the Kustomization with {CONFIRM} and this digest"
+    );
+    Explained::new(Reason::PruneHeld, ownership::turn(unheard), what).with_hint(hint)
+}
+
+/// The same beside another reason to wait.
+fn also(unheard: &[Unheard]) -> String {
+    if unheard.is_empty() {
+        return String::new();
+    }
+    let words = ownership::unheard_words(unheard);
+    format!("; it is not known whether they are wanted by {words}")
 }
 
 /// A cluster as it is spoken of.
@@ -236,22 +363,26 @@ fn listed(what: &str, ids: &[&ObjectId]) -> String {
     format!("; {what}: {named}")
 }
 
-/// The same for the same lists in whatever order; short enough to be typed.
-fn digest(gone: &[&ObjectId], new: &[&ObjectId]) -> String {
-    digest_to("", gone, new)
+/// What is to be confirmed.
+struct Asked<'a> {
+    gone: &'a [&'a ObjectId],
+    new: &'a [&'a ObjectId],
+    /// What else has to be as it was.
+    around: Vec<String>,
 }
 
-/// The same of what goes to another place, which another place confirms not.
-fn digest_to(to: &str, gone: &[&ObjectId], new: &[&ObjectId]) -> String {
-    let mut lines: Vec<String> = gone.iter().map(|id| format!("-{id}\n")).collect();
-    lines.extend(new.iter().map(|id| format!("+{id}\n")));
-    lines.sort();
-    if !to.is_empty() {
-        lines.push(format!("@{to}\n"));
+impl Asked<'_> {
+    /// The same for the same lists in whatever order; short enough to be typed.
+    fn digest(&self) -> String {
+        let gone = self.gone.iter().map(|id| format!("-{id}\n"));
+        let new = self.new.iter().map(|id| format!("+{id}\n"));
+        let mut lines: Vec<String> = gone.chain(new).collect();
+        lines.sort();
+        lines.extend(self.around.iter().map(|line| format!("{line}\n")));
+        let mut digest = hex::encode(Sha256::digest(lines.concat()));
+        digest.truncate(16);
+        digest
     }
-    let mut digest = hex::encode(Sha256::digest(lines.concat()));
-    digest.truncate(16);
-    digest
 }
 
 #[cfg(test)]
@@ -277,10 +408,12 @@ mod tests {
     const HERE: Origins<'_> = Origins {
         before: Some("here"),
         now: "here",
+        applied: Some("1"),
     };
     const ELSEWHERE: Origins<'_> = Origins {
         before: Some("here"),
         now: "there",
+        applied: Some("1"),
     };
 
     /// What is said when of `before` objects only those in `left` stay.
@@ -293,6 +426,7 @@ mod tests {
         let before = inventory(0..before);
         caution.judge(
             origins,
+            &[],
             &before,
             &Plan::of_inventory(&before, &inventory(left)),
         )
@@ -376,6 +510,82 @@ mod tests {
     }
 
     #[test]
+    fn a_confirmation_is_for_once_and_for_the_places_that_it_was_given_for() {
+        let told = waits(said(&Caution::default(), HERE, 40, 0..5));
+        let (_, digest) = told.split_once("confirm-prune: ").unwrap();
+        let confirmed = caution(&[(CONFIRM, digest.get(..16).unwrap())]);
+        let later = Origins {
+            applied: Some("2"),
+            ..HERE
+        };
+        let there = Origins {
+            before: Some("there"),
+            now: "there",
+            ..HERE
+        };
+        for origins in [later, there] {
+            waits(said(&confirmed, origins, 40, 0..5));
+        }
+        let moves = said(&confirmed, ELSEWHERE, 40, 0..5);
+        assert!(matches!(moves, Verdict::Wait(_)), "{moves:?}");
+    }
+
+    fn unheard(name: &str, how: ownership::How) -> Unheard {
+        let who = name.parse().unwrap();
+        Unheard { who, how }
+    }
+
+    #[test]
+    fn what_somebody_may_want_who_has_not_said_so_waits_for_them_or_a_confirmation() {
+        use ownership::How::{Pending, Silent};
+        let before = inventory(0..3);
+        let plan = Plan::of_inventory(&before, &inventory(0..2));
+        let judge =
+            |caution: &Caution, unheard: &[Unheard]| caution.judge(HERE, unheard, &before, &plan);
+        let (silent, other) = (unheard("acme/b", Silent), unheard("acme/c", Silent));
+        let told = waits(judge(&Caution::default(), std::slice::from_ref(&silent)));
+        for words in [
+            "deleting 1 objects waits for Kustomization acme/b (",
+            "; would be deleted: ConfigMap/acme/a2",
+        ] {
+            assert!(told.contains(words), "{told}");
+        }
+        let (_, digest) = told.split_once("confirm-prune: ").unwrap();
+        let confirmed = caution(&[(CONFIRM, digest.get(..16).unwrap())]);
+        assert_eq!(
+            judge(&confirmed, std::slice::from_ref(&silent)),
+            Verdict::Go
+        );
+        let two = judge(&confirmed, &[silent.clone(), other]);
+        assert!(matches!(two, Verdict::KeepAll(_)), "another may want it");
+        // Who never waits for a number waits for who may want it.
+        let never = caution(&[(BUDGET, "100%")]);
+        let never = judge(&never, &[silent]);
+        assert!(matches!(never, Verdict::KeepAll(_)), "{never:?}");
+        let Verdict::KeepAll(why) = judge(&Caution::default(), &[unheard("acme/b", Pending)])
+        else {
+            panic!("it waits")
+        };
+        assert_eq!(why.turn, Turn::Ours);
+    }
+
+    #[test]
+    fn who_deletes_nothing_and_who_knows_everybody_waits_for_nobody() {
+        let silent = [unheard("acme/b", ownership::How::Silent)];
+        let (before, unset) = (inventory(0..3), Caution::default());
+        let nothing = Plan::of_inventory(&before, &before);
+        assert_eq!(unset.judge(HERE, &silent, &before, &nothing), Verdict::Go);
+        let all = Plan::withdraw(&before);
+        assert_eq!(unset.judge_parting(Some("1"), &[], &all), None);
+        let why = unset.judge_parting(Some("1"), &silent, &all).unwrap();
+        assert!(why.hint.unwrap().contains("deletionPolicy"));
+        let (_, digest) = why.message.split_once("confirm-prune: ").unwrap();
+        let confirmed = caution(&[(CONFIRM, digest.get(..16).unwrap())]);
+        assert_eq!(confirmed.judge_parting(Some("1"), &silent, &all), None);
+        assert_ne!(confirmed.judge_parting(Some("2"), &silent, &all), None);
+    }
+
+    #[test]
     fn what_points_elsewhere_waits_for_what_is_missing_there_and_what_is_new() {
         let unset = Caution::default();
         for (left, words) in [
@@ -407,6 +617,7 @@ mod tests {
         let unknown = Origins {
             before: None,
             now: "there",
+            applied: None,
         };
         assert_eq!(said(&unset, unknown, 3, 0..2), Verdict::Go);
     }
@@ -442,7 +653,9 @@ mod tests {
             cluster: cluster.map(str::to_owned),
             objects: before.clone(),
         };
-        let Verdict::Wait(why) = Caution::default().judge_move(&left(None), edge, &plan) else {
+        let applied = Some("1");
+        let judged = Caution::default().judge_move(&left(None), edge, applied, &plan);
+        let Verdict::Wait(why) = judged else {
             panic!("it waits")
         };
         let told = why.message;
@@ -454,10 +667,12 @@ mod tests {
         }
         let (_, digest) = told.split_once("confirm-prune: ").unwrap();
         let confirmed = caution(&[(CONFIRM, digest.get(..16).unwrap())]);
-        assert_eq!(confirmed.judge_move(&left(None), edge, &plan), Verdict::Go);
-        let elsewhere = confirmed.judge_move(&left(edge), None, &plan);
-        assert!(matches!(elsewhere, Verdict::Wait(_)), "{elsewhere:?}");
-        let never = caution(&[(BUDGET, "100%")]);
-        assert_eq!(never.judge_move(&left(edge), None, &plan), Verdict::Go);
+        let goes = |caution: &Caution, from, to, applied| {
+            caution.judge_move(&left(from), to, applied, &plan) == Verdict::Go
+        };
+        assert!(goes(&confirmed, None, edge, applied));
+        assert!(!goes(&confirmed, edge, None, applied));
+        assert!(!goes(&confirmed, None, edge, Some("2")), "at another time");
+        assert!(goes(&caution(&[(BUDGET, "100%")]), edge, None, applied));
     }
 }

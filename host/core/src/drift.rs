@@ -5,9 +5,11 @@
 //! field that we never set, and the echo of our own write leave them as they are. It deliberately fetches nothing and
 //! decides nothing about fields: a change that matters is worth a run, and the run compares.
 
+mod exact;
 mod fight;
 mod kinds;
 mod ledger;
+mod plain;
 mod told;
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -15,10 +17,15 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use reeve_api::name::NamespacedName;
 use serde_json::Value;
 
+pub use exact::Exact;
 pub use fight::Fought;
 pub use kinds::{KindError, WatchedKind, WatchedKinds};
-pub use ledger::{Call, Ledger, Place, Stood, Which};
+pub use ledger::{Call, Ledger, Place, Stood, Untouched, Which};
+pub use plain::{LEFTOVER_ANNOTATIONS, LEFTOVER_LABEL, asks};
 pub use told::{Drifted, fought, words};
+
+use exact::Uid;
+use plain::is_plain;
 
 /// The field manager of everything applied: Flux's, so that `flux diff` and a hand-over from Flux see no drift.
 pub const MANAGER: &str = "kustomize-controller";
@@ -37,6 +44,9 @@ pub struct Sight {
     /// None where versions cannot be compared.
     version: Option<u64>,
     mark: u64,
+    uid: Option<Uid>,
+    /// Whether nobody but us has a say in it.
+    plain: bool,
 }
 
 /// What a watch shows of an object.
@@ -76,6 +86,8 @@ impl Sight {
     pub const GONE: Self = Self {
         version: None,
         mark: 0,
+        uid: None,
+        plain: false,
     };
 
     /// Whether nothing that matters has changed between the two.
@@ -89,7 +101,29 @@ impl Sight {
         Self {
             version: version(text(meta, "resourceVersion")),
             mark: mark(meta),
+            uid: Uid::of(meta),
+            plain: is_plain(object),
         }
+    }
+
+    /// The state in which it was seen, where applying is all that there is to do to it; None: that must be looked at.
+    pub fn exact(self) -> Option<Exact> {
+        let (uid, version) = (self.uid?.told(), self.version?.to_string());
+        self.plain.then_some(Exact { uid, version })
+    }
+
+    /// The same at a later time: of what was not plain when it was compared nobody knows how it differs.
+    fn moved_to(self, later: Self) -> Self {
+        Self {
+            plain: self.plain && later.plain,
+            ..later
+        }
+    }
+
+    /// Whether it tells of what was later.
+    fn is_after(self, other: Self) -> bool {
+        let both = self.version.zip(other.version);
+        both.is_some_and(|(this, other)| this > other)
     }
 }
 

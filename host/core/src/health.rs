@@ -84,11 +84,15 @@ pub fn verdict(object: &Value) -> Verdict {
 
 /// The verdict on something that is run: it is current once it has come to its end, well.
 ///
-/// Only of a Pod that is more than its health, which is also that of one that goes on.
+/// Only of a Pod that is more than its health, which is also that of one that goes on; a Job that is being deleted may have come
+/// to its end before.
 pub fn completion(object: &Value) -> Verdict {
-    let is = |pointer, want| text(object, pointer) == Some(want);
-    match is("/kind", "Pod") && is("/apiVersion", "v1") {
-        true if text(object, "/metadata/deletionTimestamp").is_none() => workload::errand(object),
+    let leaves = text(object, "/metadata/deletionTimestamp").is_some();
+    let version = text(object, "/apiVersion").unwrap_or_default();
+    match (version, text(object, "/kind").unwrap_or_default()) {
+        ("v1", "Pod") if !leaves => workload::errand(object),
+        // What removes itself had ended before.
+        ("batch/v1", "Job") if leaves => workload::ended(object).unwrap_or(Verdict::Terminating),
         _ => verdict(object),
     }
 }
@@ -198,6 +202,23 @@ mod tests {
         assert!(verdict(&ns).is_current());
         ns["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
         assert_eq!(verdict(&ns), Verdict::Terminating);
+    }
+
+    #[test]
+    fn a_job_that_is_run_and_leaves_is_as_it_ended() {
+        let mut job = json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {
+            "deletionTimestamp": "2026-01-01T00:00:00Z"}});
+        assert_eq!(completion(&job), Verdict::Terminating);
+        job["status"] = json!({"conditions": [{"type": "Complete", "status": "True"}]});
+        assert_eq!(completion(&job), Verdict::Current);
+        assert_eq!(verdict(&job), Verdict::Terminating, "it is not run");
+        let failed =
+            json!({"conditions": [{"type": "Failed", "status": "True", "message": "late"}]});
+        job["status"] = failed;
+        assert_eq!(
+            completion(&job),
+            Verdict::Failed("the job failed: late".into())
+        );
     }
 
     #[test]

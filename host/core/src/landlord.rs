@@ -160,5 +160,15 @@ pub fn taken(lost: &Lost) -> Explained {
         .with_hint("remove it from spec.namespaces, or from the other Tenant")
 }
 
+/// What is said of a namespace that was made for a Tenant and has become the platform's since: the landlord may do nothing there.
+pub fn outgrown(tenant: &TenantName, namespace: &NamespaceName) -> Explained {
+    let message = format!(
+        "namespace {namespace} has become the platform's: what was made there of Tenant {tenant} stays, the controller's right to act as its account among it"
+    );
+    Explained::new(Reason::NamespaceTaken, Turn::OwnerOrPolicy, message).with_hint(format!(
+        "the platform's: delete RoleBinding {GRANT} in it, take its label {TENANT_LABEL} off, and remove it from spec.namespaces"
+    ))
+}
+
 #[cfg(test)]
 mod tests;

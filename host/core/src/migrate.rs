@@ -9,6 +9,7 @@ pub mod change;
 mod controllers;
 pub mod definition;
 mod judge;
+mod last;
 pub mod proof;
 pub mod unit;
 
@@ -193,6 +194,20 @@ pub fn report(found: &Found, ground: Ground<'_>) -> Vec<Finding> {
     all
 }
 
+/// Of the Deployments of Flux's controllers those that would work on what ours work on, by their namespaces and names.
+pub fn colliding(flux: &[Value], ours: &[Value]) -> Vec<String> {
+    let all = controllers::colliding(flux, ours).into_iter();
+    all.filter_map(id).map(|id| id.to_string()).collect()
+}
+
+/// What is in the way of the last step, after which reeve follows every object: whatever is left that Flux works on, or would.
+pub fn last_step(found: &Found, ground: Ground<'_>) -> Vec<Finding> {
+    let mut all = cluster(found);
+    all.retain(|one| one.is == Is::InTheWay);
+    all.extend(last::left(found, ground));
+    all
+}
+
 /// What is about the whole cluster: whoever takes one namespace over has to know it too.
 fn cluster(found: &Found) -> Vec<Finding> {
     let unread = found.unread.iter().map(|why| {
@@ -203,7 +218,7 @@ fn cluster(found: &Found) -> Vec<Finding> {
     });
     let mut all: Vec<Finding> = unread.collect();
     all.extend(controllers::flux(&found.flux));
-    all.extend(controllers::ours(&found.ours));
+    all.extend(controllers::ours(found));
     all.extend(definition::judge(&found.definitions));
     all
 }

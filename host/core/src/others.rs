@@ -14,10 +14,12 @@ use reeve_api::kustomization::SourceKind;
 use reeve_api::name::NamespaceName;
 use reeve_api::reason::Reason;
 use serde::Deserialize;
+use serde_json::Value;
 use url::Url;
 
 use crate::artifact::{Digest, Revision};
 use crate::failure::{Explained, Failure, Turn};
+use crate::source::track;
 use crate::spec::SourceRef;
 
 /// The kinds that others keep.
@@ -40,6 +42,10 @@ const LONGEST_HOST: usize = 253;
 pub struct Told {
     artifact: Option<Archive>,
     conditions: Vec<Condition>,
+    observed_generation: Option<i64>,
+    /// Where its controller has the files from.
+    #[serde(skip)]
+    place: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -85,6 +91,8 @@ pub struct Offer {
     pub size: Option<u64>,
     /// Since when it is there.
     pub since: Option<Timestamp>,
+    /// Where its controller has it from, if that can be said.
+    pub place: Option<String>,
 }
 
 impl fmt::Debug for Offer {
@@ -113,6 +121,25 @@ impl Told {
         self.artifact != before.artifact || trouble
     }
 
+    /// With where its files come from: as the spec of the object says, if what is told is of that spec, else as it was known
+    /// `before`.
+    #[must_use]
+    pub fn of_spec(
+        self,
+        kind: SourceKind,
+        (spec, generation): (Option<&Value>, Option<i64>),
+        before: Option<&Self>,
+    ) -> Self {
+        let ready = self.conditions.iter().find(|one| one.kind == "Ready");
+        let is_ready = ready.is_some_and(|ready| ready.status == "True");
+        let is_of_it = is_ready && generation.is_some() && self.observed_generation == generation;
+        let place = match spec.filter(|_| is_of_it) {
+            Some(spec) => place(kind, spec),
+            None => before.and_then(|before| before.place.clone()),
+        };
+        Self { place, ..self }
+    }
+
     /// The revision that it has, as far as that can be told.
     pub fn revision(&self) -> Option<Revision> {
         Revision::of_others(&self.artifact.as_ref()?.revision).ok()
@@ -134,6 +161,25 @@ impl Told {
         let reason = Some(ready.reason.as_str()).filter(plain);
         reason.filter(|_| ready.status == "False")
     }
+}
+
+/// The repository and the track of its tags, or the bucket and the directory in it. The version is none of it. None: the kind
+/// does not say.
+fn place(kind: SourceKind, spec: &Value) -> Option<String> {
+    let text = |pointer| spec.pointer(pointer).and_then(Value::as_str);
+    let fields = match kind {
+        SourceKind::OciRepository => {
+            let track = text("/ref/tag").and_then(track);
+            [text("/url"), track, None]
+        }
+        SourceKind::Bucket => ["/endpoint", "/bucketName", "/prefix"].map(text),
+        SourceKind::GitRepository | SourceKind::ExternalArtifact => return None,
+    };
+    let [Some(first), rest @ ..] = fields else {
+        return None;
+    };
+    let rest = rest.iter().map(|part| part.unwrap_or_default());
+    Some(rest.fold(first.to_owned(), |place, part| format!("{place} {part}")))
 }
 
 /// What `source` has in store, in Flux's words where it has nothing.
@@ -168,6 +214,7 @@ pub fn offer(source: &SourceRef, seen: Seen<'_>, hosts: &Hosts) -> Result<Offer,
         url,
         size: archive.size,
         since: archive.last_update_time,
+        place: told.place.clone(),
     })
 }
 
@@ -263,7 +310,7 @@ fn plain(host: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
 
@@ -301,6 +348,39 @@ mod tests {
     fn asked(told: &Told, named: &[&str]) -> Result<Offer, Failure> {
         let source = source(SourceKind::OciRepository);
         offer(&source, Seen::There(told), &hosts(named))
+    }
+
+    #[test]
+    fn its_place_is_that_of_the_spec_that_the_archive_is_of() {
+        let status = |observed: i64, ready: &str| {
+            let ready = json!([{"type": "Ready", "status": ready, "reason": "Any"}]);
+            of(json!({"artifact": archive(), "observedGeneration": observed, "conditions": ready}))
+        };
+        let oci = SourceKind::OciRepository;
+        let spec = |url: &str, tag: &str| json!({"url": url, "ref": {"tag": tag}});
+        let first = spec("oci://a.example/web", "v1.0.0");
+        let settled = status(1, "True").of_spec(oci, (Some(&first), Some(1)), None);
+        assert_eq!(settled.place.as_deref(), Some("oci://a.example/web  "));
+        for (url, tag, same) in [
+            ("oci://a.example/web", "v1.1.0", true),
+            ("oci://b.example/web", "v1.0.0", false),
+            ("oci://a.example/web", "prod-1", false),
+        ] {
+            let spec = spec(url, tag);
+            let now = status(2, "True").of_spec(oci, (Some(&spec), Some(2)), Some(&settled));
+            assert_eq!(now.place == settled.place, same, "{url} {tag}");
+            // The archive is still that of the spec before.
+            for then in [status(1, "True"), status(2, "False")] {
+                let then = then.of_spec(oci, (Some(&spec), Some(2)), Some(&settled));
+                assert_eq!(then.place, settled.place, "{url} {tag}");
+            }
+        }
+        let bucket = json!({"endpoint": "s3.example", "bucketName": "web", "prefix": "a/"});
+        let bucket = (Some(&bucket), Some(1));
+        let bucket = status(1, "True").of_spec(SourceKind::Bucket, bucket, None);
+        assert_eq!(bucket.place.as_deref(), Some("s3.example web a/"));
+        let unsaid = status(1, "True").of_spec(SourceKind::ExternalArtifact, (None, Some(1)), None);
+        assert_eq!(unsaid.place, None);
     }
 
     #[test]

@@ -34,6 +34,7 @@
 //! }
 //! ```
 
+mod former;
 mod hook;
 mod normalise;
 mod order;
@@ -53,6 +54,7 @@ use crate::drift;
 use crate::failure::{Explain, Turn};
 pub use crate::inventory::{Entry, Inventory, ObjectId};
 use crate::spec::Spec;
+pub use former::former;
 use hook::{Hook, Role, When};
 pub use hook::{MARK, is_hook};
 pub use order::StageKind;

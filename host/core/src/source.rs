@@ -98,7 +98,37 @@ pub enum Reference {
     },
 }
 
+/// The text before the version in the name of a tag, if there is any: `prod` of `prod-v1.2`, nothing of `v1.2`. What looks like a
+/// commit is a version too.
+pub fn track(tag: &str) -> Option<&str> {
+    let is_hex = |text: &str| text.chars().all(|c| matches!(c, '0'..='9' | 'a'..='f'));
+    if tag.len() >= 7 && is_hex(tag) {
+        return None;
+    }
+    let between = |c: char| matches!(c, '-' | '_' | '.' | '/' | '+');
+    let head = tag
+        .split(|c: char| c.is_ascii_digit())
+        .next()
+        .unwrap_or(tag);
+    let whole = head.len() == tag.len();
+    let (kept, last) = head.rsplit_once(between).unwrap_or(("", head));
+    let is_of_version = !whole && (matches!(last, "v" | "V") || is_hex(last));
+    let track = if is_of_version { kept } else { head };
+    let track = track.trim_matches(between);
+    (!track.is_empty()).then_some(track)
+}
+
 impl Reference {
+    /// Where the next version is looked for, as far as another place is no next version of the same: the branch or full name,
+    /// and of a tag what stands before its version.
+    pub fn place(&self) -> Option<String> {
+        match self {
+            Self::Branch(name) | Self::Name(name) => Some(name.clone()),
+            Self::Tag(name) => track(name).map(|track| format!("tag {track}")),
+            Self::Semver(_) | Self::Commit { .. } => None,
+        }
+    }
+
     /// The branch or full name, where it is neither a tag nor a commit: where the next version is looked for.
     pub fn branch(&self) -> Option<&str> {
         match self {

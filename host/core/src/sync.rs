@@ -152,7 +152,7 @@ impl Sync {
                 .iter()
                 .find(|hook| *hook.id() == check.entry.id);
             let Some(hook) = hook else { continue };
-            if let Some(why) = seen.failure() {
+            if let Some(why) = seen.failure_of(check) {
                 // Before it is cut short.
                 self.end(hook, End::Failed(veil.cover(why.to_owned())));
             } else if seen.is_well(check) {
@@ -169,6 +169,25 @@ impl Sync {
     /// Whether it failed in this wave, and the hooks for that run.
     pub fn has_failed_at(&self, place: Place) -> bool {
         self.failure.is_some() && self.at == Some(place)
+    }
+
+    /// The hooks that may have to be deleted yet: those that ask for it at their end, and those that begin in the place of one
+    /// that is there of an earlier sync, by what was there `before`, or is of an earlier phase.
+    pub fn may_delete<'p, S>(&self, plan: &'p Plan<S>, before: &Inventory) -> Vec<&'p Planned> {
+        let mut earlier: BTreeSet<&ObjectId> = BTreeSet::new();
+        let mut all = Vec::new();
+        for hook in plan.hooks() {
+            let ran = self.ran(hook);
+            let is_there = earlier.contains(hook.id()) || before.contains(hook.id());
+            let replaces = ran.is_none() && is_there;
+            let is_gone = ran.is_some_and(|ran| ran.deleted);
+            let goes = !is_gone && (hook.goes(true) || hook.goes(false));
+            earlier.insert(hook.id());
+            if replaces || goes {
+                all.push(hook);
+            }
+        }
+        all
     }
 
     /// The hooks that have ended and asked to be deleted then.

@@ -6,6 +6,8 @@
 //! Of others the oldest Tenant that names one has it. It deliberately judges no spec: the rules over a tenant are Rego, in
 //! `admit`. What is decided here is only what rules need to be told: who the tenant is.
 
+mod many;
+mod settle;
 mod unread;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,6 +21,7 @@ use reeve_api::tenant::Limits;
 
 use crate::failure::{Explained, Failure, Turn};
 use crate::spec::SourceRef;
+use many::Many;
 
 /// What the platform has said about its ground, once for the whole process.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -150,10 +153,18 @@ pub struct Tenants {
     marks: BTreeMap<NamespaceName, TenantName>,
     /// Those that are there, and that nobody has ever read.
     unread: BTreeSet<TenantName>,
-    /// Derived from `objects` on every change: there are few Tenants, and they change seldom.
+    /// Derived, as all below, and kept by `settle`.
     owners: BTreeMap<NamespaceName, TenantName>,
-    /// The sources in config namespaces that Tenants name; derived too.
-    sources: BTreeSet<ObjectName>,
+    /// The same by the Tenant.
+    owned: Many<TenantName, NamespaceName>,
+    /// `marks` by the Tenant.
+    marked: Many<TenantName, NamespaceName>,
+    /// Who names a namespace.
+    naming: Many<NamespaceName, TenantName>,
+    /// Who names a source in config namespaces.
+    sourcing: Many<ObjectName, TenantName>,
+    /// Who belongs to a Project.
+    members: Many<ObjectName, TenantName>,
 }
 
 /// One Tenant object.
@@ -221,20 +232,15 @@ impl Tenants {
                 limits: object.spec.limits.unwrap_or_default(),
             },
         };
-        let mut touched = known.touches(&name);
-        if let Some(before) = self.objects.insert(name.clone(), known) {
-            touched.extend(before.touches(&name));
-        }
+        let mut touched = self.put(&name, known);
         touched.extend(self.is_read(&name));
-        self.settle();
         touched
     }
 
     /// Forgets a Tenant object. Returns the namespaces for which that may change anything.
     pub fn remove(&mut self, name: &TenantName) -> BTreeSet<NamespaceName> {
-        let removed = self.objects.remove(name);
-        self.settle();
-        let mut touched = removed.map(|known| known.touches(name)).unwrap_or_default();
+        let mut touched = self.take(name);
+        self.settle(&touched);
         touched.extend(self.is_read(name));
         touched
     }
@@ -246,16 +252,9 @@ impl Tenants {
         whose: Option<TenantName>,
     ) -> BTreeSet<NamespaceName> {
         let withheld = self.unread_of(namespace).cloned();
-        match whose {
-            Some(whose) => self.marks.insert(namespace.clone(), whose),
-            None => self.marks.remove(namespace),
-        };
-        let owner = self.entitled(namespace).cloned();
-        let before = match &owner {
-            Some(owner) => self.owners.insert(namespace.clone(), owner.clone()),
-            None => self.owners.remove(namespace),
-        };
-        let moved = before != owner || withheld.as_ref() != self.unread_of(namespace);
+        self.label(namespace, whose);
+        let moved = self.settle_one(namespace);
+        let moved = moved || withheld.as_ref() != self.unread_of(namespace);
         moved.then(|| namespace.clone()).into_iter().collect()
     }
 
@@ -277,9 +276,9 @@ impl Tenants {
         if let Some(why) = self.namesake(grounds, namespace) {
             return Err(why);
         }
-        let mut sources = self.sources.iter();
+        let source = namespace.as_str().parse::<ObjectName>();
         Ok(Tenant {
-            source_taken: sources.any(|source| source.as_str() == namespace.as_str()),
+            source_taken: source.is_ok_and(|source| self.sourcing.of(&source).is_some()),
             ..Tenant::of_namespace(namespace)
         })
     }
@@ -309,16 +308,13 @@ impl Tenants {
     }
 
     /// The sources in config namespaces that Tenants name.
-    pub fn sources(&self) -> &BTreeSet<ObjectName> {
-        &self.sources
+    pub fn sources(&self) -> impl Iterator<Item = &ObjectName> {
+        self.sourcing.keys()
     }
 
     /// The Tenants that name a source in config namespaces.
-    pub fn naming<'t>(&'t self, source: &'t ObjectName) -> impl Iterator<Item = &'t TenantName> {
-        let names = |known: &Known| known.declared.sources.contains(source);
-        let all = self.objects.iter();
-        all.filter(move |(_, known)| names(known))
-            .map(|(name, _)| name)
+    pub fn naming(&self, source: &ObjectName) -> impl Iterator<Item = &TenantName> {
+        self.sourcing.of(source).into_iter().flatten()
     }
 
     /// The Tenant that has the namespace, if any does.
@@ -338,8 +334,7 @@ impl Tenants {
 
     /// The namespaces that a Tenant really has.
     pub fn namespaces_of(&self, name: &TenantName) -> BTreeSet<NamespaceName> {
-        let owned = self.owners.iter().filter(|(_, owner)| *owner == name);
-        owned.map(|(namespace, _)| namespace.clone()).collect()
+        self.owned.of(name).cloned().unwrap_or_default()
     }
 
     /// The namespaces that a Tenant names and doesn't have, because another one or the platform has them. What bears the label
@@ -361,41 +356,6 @@ impl Tenants {
             })
         });
         lost.collect()
-    }
-
-    /// The Tenant that is to have the namespace.
-    fn entitled(&self, namespace: &NamespaceName) -> Option<&TenantName> {
-        let names = |known: &Known| known.namespaces.contains(namespace);
-        if let Some(whose) = self.marks.get(namespace) {
-            let there = self.objects.get_key_value(whose);
-            return there
-                .filter(|(_, known)| names(known))
-                .map(|(name, _)| name);
-        }
-        let naming = self.objects.iter().filter(|(_, known)| names(known));
-        let oldest = naming.min_by_key(|(name, known)| (known.created, *name));
-        oldest.map(|(name, _)| name)
-    }
-
-    fn settle(&mut self) {
-        self.owners.clear();
-        let named = self.objects.values();
-        self.sources = named
-            .flat_map(|known| known.declared.sources.iter().cloned())
-            .collect();
-        // The label says it; else the older wins, and of two made in the same second the first in the alphabet.
-        let mut order: Vec<_> = self.objects.iter().collect();
-        order.sort_by_key(|(name, known)| (known.created, *name));
-        for (name, known) in order {
-            for namespace in &known.namespaces {
-                let marked = self.marks.get(namespace);
-                if marked.is_none_or(|whose| whose == name) {
-                    self.owners
-                        .entry(namespace.clone())
-                        .or_insert_with(|| name.clone());
-                }
-            }
-        }
     }
 }
 

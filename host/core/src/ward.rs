@@ -8,6 +8,7 @@
 mod additions;
 mod proposed;
 mod remembered;
+mod share;
 mod storage;
 mod taken;
 
@@ -23,6 +24,7 @@ use crate::drift::{digest, is_ours, owner};
 use crate::inventory::ObjectId;
 pub use additions::{as_if_applied, as_made, by_name, without_additions, without_found};
 pub use proposed::PROPOSED;
+pub use share::{Wish, chosen, shares};
 pub use storage::{bound_to, is_bound_beyond, is_made_by_another};
 pub use taken::is_being_taken;
 
@@ -258,6 +260,12 @@ impl Ward {
     /// What is not settled, object by object.
     pub fn left(&self) -> impl Iterator<Item = &Left> {
         self.left.values()
+    }
+
+    /// Whether a realm has shown anything that a rule means.
+    pub fn holds(&self, realm: &Realm) -> bool {
+        let view = self.views.get(realm);
+        view.is_some_and(|view| !view.seen.is_empty())
     }
 
     /// How many objects are known.

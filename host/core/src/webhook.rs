@@ -34,7 +34,7 @@ pub use issuer::{Issuer, Unwelcome};
 pub use line::Lines;
 pub use pace::{Pace, When};
 pub use payload::takes;
-pub use push::Push;
+pub use push::{Push, is_commit};
 pub use rate::{Allowance, Rates};
 pub use replay::{Mark, Replays};
 pub use verify::{Accepted, Call, Refused};
@@ -42,6 +42,13 @@ pub use wanted::{Error, Wanted};
 
 /// Where every webhook path starts.
 pub const PREFIX: &str = "/hook/";
+
+/// Whether a path is one that is given out: any other is nobody's, and never will be somebody's.
+pub fn is_path(path: &str) -> bool {
+    let digest = path.strip_prefix(PREFIX).unwrap_or_default();
+    let hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    digest.len() == 64 && digest.bytes().all(hex)
+}
 
 /// What a call to a Receiver's path is judged by.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -11,6 +11,7 @@
 //! | which directories of a shared repository are a tenant's | `home.rs` |
 //! | which side has changed it since both were the same | `agreement.rs` |
 //! | what is written to which files, and what is refused | `decide.rs` |
+//! | when both were the same, of files that nobody builds | `remembered.rs` |
 //! | what the commit says, and whether a commit is one of ours | `message.rs` |
 //! | what applying leaves alone until it is written | `leave.rs` |
 //! | what was applied before, for who has forgotten it | `past.rs` |
@@ -27,6 +28,7 @@ mod leave;
 mod message;
 pub mod past;
 mod proposal;
+mod remembered;
 mod rule;
 mod said;
 mod spec;
@@ -43,6 +45,7 @@ pub use home::lies_in;
 pub use leave::{Leave, Yielding};
 pub use message::{About, Trailers, compose, digest, trailers};
 pub use proposal::{Proposal, Step, Tip, step};
+pub use remembered::{Remembered, Settled, content_mark, is_made_after};
 pub use rule::{Rule, Rules, Subject};
 pub use said::Told;
 pub use spec::{Author, Propose, Request, Spec};

@@ -26,7 +26,7 @@ use reeve_wasm::Sandbox;
 use crate::bases::Rewrite;
 use crate::clock::Clock;
 use crate::cluster::{Cluster, Events, SecretOwner};
-use crate::controller::{Drift, Planned, Queue, Tokens, Underway, Vigils, Wards};
+use crate::controller::{Drift, Planned, Queue, Shares, Tokens, Underway, Vigils, Wards};
 use crate::disk::Account;
 use crate::forge::{Answers, Pauses};
 use crate::git::{Egress, HostKeys, Limits, Mirrors};
@@ -92,6 +92,8 @@ pub struct Context {
     pub(crate) reader: Reader,
     /// What forges have made for the Apps of git configuration.
     pub(crate) tokens: Tokens,
+    /// How much of what forges let an entry of git configuration ask each tenant has used.
+    pub(crate) shares: Shares,
     /// Which forges have asked us to wait.
     pub(crate) pauses: Arc<Pauses>,
     /// What forges have answered, to ask whether it is still so.

@@ -54,7 +54,7 @@ pub(crate) use drift::Drift;
 pub(crate) use marks::Marked;
 pub(crate) use planned::Planned;
 pub(crate) use proposals::{Desk, Turns};
-pub(crate) use provider::{Kept, Tokens};
+pub(crate) use provider::{Kept, Shares, Tokens};
 pub(crate) use queue::Queue;
 pub(crate) use receiver::answer_nudges;
 pub(crate) use review::{Review, review, review_policy};

@@ -31,6 +31,7 @@ use crate::clock::Clock;
 use crate::git::{Egress, Tls};
 use fill::{Filler, Prepared, Reach};
 use made::Making;
+use pause::Asking;
 use script::{Turn, Wire};
 use send::{Raw, Sender};
 use slots::{Purse, authority};
@@ -84,6 +85,8 @@ impl Default for Limits {
 pub struct Provider {
     /// What it is called, for people.
     pub name: String,
+    /// For whom it asks, where several have it ask with one login: whom a forge asks to wait, and nobody else, has to.
+    pub whose: String,
     /// What its component asks for.
     pub asks: Arc<Asks>,
     /// What the platform grants it.
@@ -113,6 +116,8 @@ pub struct Outcome {
     pub credential: Option<Login>,
     /// How many requests it took.
     pub requests: usize,
+    /// Whether one of them was to change something.
+    pub changed: bool,
     /// What the guest logged.
     pub log: Vec<String>,
 }
@@ -187,7 +192,7 @@ impl Provider {
             None => Wire::Forge(Sender::new(&self.egress, &self.tls, &self.limits)?),
         };
         let mut course = self.begin(&operation)?;
-        let (mut requests, mut again) = (0, false);
+        let (mut count, mut again) = (Count::default(), false);
         loop {
             operation.slots = course.purse.names();
             let state = std::mem::take(&mut course.state);
@@ -200,15 +205,15 @@ impl Provider {
                     return Ok(Outcome {
                         done,
                         credential,
-                        requests,
+                        requests: count.requests,
+                        changed: count.changed,
                         log: std::mem::take(log),
                     });
                 }
             };
             bounded("bytes of state", request.state.len(), self.limits.state)?;
-            let turn = wire.turn(requests, &request)?;
-            requests += 1;
-            bounded("requests", requests, self.limits.requests)?;
+            let turn = wire.turn(count.requests, &request)?;
+            count.add(&request, &self.limits)?;
             let filler = Filler {
                 purse: &mut course.purse,
                 reach: &reach,
@@ -230,6 +235,22 @@ impl Provider {
             course.answer = Some(answer.await?);
             course.state = request.state;
         }
+    }
+}
+
+/// What an operation has asked for, however often it was begun.
+#[derive(Default)]
+struct Count {
+    requests: usize,
+    changed: bool,
+}
+
+impl Count {
+    fn add(&mut self, request: &Request, limits: &Limits) -> Result<(), Cause> {
+        self.requests += 1;
+        // One for a token makes nothing else.
+        self.changed |= request.method != "GET" && request.secrets.is_empty();
+        bounded("requests", self.requests, limits.requests)
     }
 }
 
@@ -291,7 +312,7 @@ impl Provider {
         let making = Making::of(&self.name, &self.slots, request);
         let Some(making) = making.filter(|_| course.keeps) else {
             let question = Question::of(&self.name, &self.slots, &course.tokens, request);
-            let raw = self.sparingly(sender, prepared, question).await?;
+            let raw = self.sparingly(sender, prepared, question, request).await?;
             let lookup = lookup.filter(|_| made::is_found(&raw));
             course
                 .found
@@ -299,7 +320,7 @@ impl Provider {
             self.settle(course, request, &raw);
             return Ok(raw);
         };
-        let make = self.patiently(sender, prepared);
+        let make = self.patiently(sender, prepared, request);
         let tokens = &self.answers.tokens;
         let (raw, kept) = tokens
             .get(&making, &request.secrets, &self.clock, make)
@@ -340,20 +361,31 @@ impl Provider {
         sender: &Sender,
         mut prepared: Prepared,
         question: Option<Question>,
+        request: &Request,
     ) -> Result<Raw, Cause> {
         let Some(question) = question else {
-            return self.patiently(sender, prepared).await;
+            return self.patiently(sender, prepared, request).await;
         };
         let before = self.answers.ask(&question, &mut prepared);
-        let raw = self.patiently(sender, prepared).await?;
+        let raw = self.patiently(sender, prepared, request).await?;
         Ok(self.answers.take(question, before, raw))
     }
 
     /// Sends a request, unless the forge has asked us to wait; from now on, if it does so in its answer.
-    async fn patiently(&self, sender: &Sender, prepared: Prepared) -> Result<Raw, Cause> {
-        let host = authority(&prepared.url);
-        let asking = (self.name.as_str(), host.as_str());
-        if let Some(wait) = self.pauses.left(asking, self.clock.steady()) {
+    async fn patiently(
+        &self,
+        sender: &Sender,
+        prepared: Prepared,
+        request: &Request,
+    ) -> Result<Raw, Cause> {
+        let asking = Asking {
+            provider: self.name.clone(),
+            whose: self.whose.clone(),
+            host: authority(&prepared.url),
+            signed: made::signs(request),
+        };
+        if let Some(wait) = self.pauses.left(&asking, self.clock.steady()) {
+            let host = asking.host;
             return Err(Cause::Limited { host, wait });
         }
         let raw = sender.send(prepared).await?;

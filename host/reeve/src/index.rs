@@ -35,6 +35,7 @@ use reeve_core::spec::SourceRef;
 use reeve_core::status::{Heard, Memory};
 use reeve_core::tenancy::{Grounds, Tenants};
 use reeve_core::upkeep::Tried;
+use reeve_core::upkeep::hook::Looked;
 use reeve_core::veil::Veil;
 use reeve_wasm::{Budget, Module};
 use serde_json::Value;
@@ -87,6 +88,8 @@ pub(crate) struct Known {
     pub(crate) logins: BTreeMap<NamespacedName, controller::Kept>,
     /// What was heard of the repositories of sources, since this process leads.
     pub(crate) heard: BTreeMap<NamespacedName, Heard>,
+    /// What calls told of sources that another replica works for, until it is passed on.
+    pub(crate) relays: BTreeMap<NamespacedName, String>,
     pub(crate) calls: Calls,
     pub(crate) policies: BTreeMap<PolicyName, Arc<Policy>>,
     /// Whether `policies` are all there are: before the first list has ended nobody can say so.
@@ -109,6 +112,8 @@ pub(crate) struct Known {
     pub(crate) partings: BTreeMap<Target, (Tried, Instant)>,
     /// Whether something that is left at a forge was written down just now.
     pub(crate) remains: bool,
+    /// When the hooks of each Receiver were found well at their forges, since this process leads.
+    pub(crate) hooks: BTreeMap<NamespacedName, Looked>,
     /// What was told of each Kustomization at its forge, since this process leads.
     pub(crate) marks: BTreeMap<NamespacedName, controller::Marked>,
     /// What is known of the pull requests of sources that have them planned.
@@ -119,6 +124,16 @@ pub(crate) struct Known {
     pub(crate) holdings: Holdings,
     /// The platform's own namespaces.
     pub(crate) platform: BTreeSet<NamespaceName>,
+}
+
+/// What there is of a kind in a namespace. Nothing else is looked at, however much there is.
+pub(crate) fn within<'k, V>(
+    all: &'k BTreeMap<NamespacedName, V>,
+    namespace: &'k NamespaceName,
+) -> impl Iterator<Item = (&'k NamespacedName, &'k V)> {
+    let first = NamespacedName::first_of(namespace);
+    let from = all.range(first..);
+    from.take_while(move |(id, _)| id.namespace == *namespace)
 }
 
 /// Which object it is, and in which state of its spec: one that is deleted and made again counts its generations anew.
@@ -304,9 +319,10 @@ impl Stored {
 /// What a stored artifact was fetched for.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Wanted {
+    /// Empty where another controller fetches it and nobody can say from where.
     pub(crate) url: String,
-    /// The branch or full name of what was fetched, where it is neither a tag nor a commit.
-    pub(crate) branch: Option<String>,
+    /// Where in it the next version is looked for: the branch, the full name, or the tag without its version.
+    pub(crate) place: Option<String>,
     pub(crate) ignore: Option<String>,
     /// The directories that were taken of it.
     pub(crate) sparse: Vec<String>,
@@ -446,6 +462,7 @@ impl Known {
             users: BTreeMap::new(),
             logins: BTreeMap::new(),
             heard: BTreeMap::new(),
+            relays: BTreeMap::new(),
             calls: Calls::default(),
             policies: BTreeMap::new(),
             policies_listed: false,
@@ -462,6 +479,7 @@ impl Known {
             partings: BTreeMap::new(),
             // That of a process before.
             remains: true,
+            hooks: BTreeMap::new(),
             marks: BTreeMap::new(),
             desks: BTreeMap::new(),
             turns: controller::Turns::default(),

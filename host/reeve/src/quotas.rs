@@ -129,6 +129,11 @@ impl Quotas {
         }
     }
 
+    /// A Kustomization of the tenant is going, and no longer counts: who has waited for that.
+    pub(crate) fn makes_room(&self, tenant: &TenantName) -> BTreeSet<NamespacedName> {
+        self.lock().too_many.remove(tenant).unwrap_or_default()
+    }
+
     /// A Kustomization is gone: who has waited for that.
     pub(crate) fn gone(
         &self,

@@ -2,15 +2,16 @@
 //! named by whose it is and by what is in it.
 //!
 //! Read when a policy asks for it and somebody has something new to apply; which digest lies there is known without
-//! reading. A file whose content is not what its name says is none. It deliberately promises nothing: who finds nothing
-//! renders it anew or does without (`controller::kustomization::recall`). Only the process that leads writes here.
+//! reading. A file whose content is not what its name says is none. What a run has applied is held in memory until that run is
+//! told, which need not wait for the disk, and counts as lying there meanwhile. It deliberately promises nothing: who finds
+//! nothing renders it anew or does without (`controller::kustomization::recall`). Only the process that leads writes here.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, DirBuilder};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use flate2::Compression;
 use flate2::read::GzDecoder;
@@ -30,6 +31,8 @@ pub(crate) struct Recollections {
     dir: PathBuf,
     room: u64,
     files: Mutex<BTreeMap<Owner, File>>,
+    /// What is not on the disk yet.
+    held: Mutex<BTreeMap<Owner, Arc<Recollection>>>,
 }
 
 /// Whose one is: an object that is deleted and made again is another.
@@ -82,17 +85,23 @@ impl Recollections {
             dir: dir.to_owned(),
             room: ALL,
             files: Mutex::new(files),
+            held: Mutex::default(),
         })
     }
 
     /// What lies there, by its digest.
     pub(crate) fn digest(&self, owner: &Owner) -> Option<Digest> {
-        self.files().get(owner).map(|file| file.digest)
+        let held = self.held().get(owner).map(|held| held.digest());
+        held.or_else(|| self.files().get(owner).map(|file| file.digest))
     }
 
     /// What lies there. Waits for the disk.
     pub(crate) fn read(&self, owner: &Owner) -> Option<Recollection> {
-        let digest = self.digest(owner)?;
+        let held = self.held().get(owner).map(Arc::clone);
+        if let Some(held) = held {
+            return Some(Arc::unwrap_or_clone(held));
+        }
+        let digest = self.files().get(owner).map(|file| file.digest)?;
         let read = || -> io::Result<Vec<u8>> {
             let file = fs::File::open(self.path(owner, digest))?;
             let mut json = Vec::new();
@@ -108,11 +117,42 @@ impl Recollections {
         found
     }
 
+    /// Keeps this instead of what was there, in memory until it is [settled](Self::settle).
+    pub(crate) fn hold(&self, owner: &Owner, what: Recollection) {
+        self.held().insert(owner.clone(), Arc::new(what));
+    }
+
+    /// Whether it is yet to be settled.
+    pub(crate) fn holds(&self, owner: &Owner) -> bool {
+        self.held().contains_key(owner)
+    }
+
+    /// Writes what is held. Waits for the disk.
+    ///
+    /// # Errors
+    /// When the disk refuses, or it is too large. Then nothing is kept.
+    pub(crate) fn settle(&self, owner: &Owner) -> io::Result<()> {
+        let held = self.held().get(owner).map(Arc::clone);
+        let Some(held) = held else { return Ok(()) };
+        let written = self.store(owner, &held);
+        let mut all = self.held();
+        // Nobody has held another meanwhile, or that one is to be settled too.
+        if all.get(owner).is_some_and(|now| Arc::ptr_eq(now, &held)) {
+            all.remove(owner);
+        }
+        written
+    }
+
     /// Keeps this instead of what was there. Waits for the disk.
     ///
     /// # Errors
     /// When the disk refuses, or it is too large. Then nothing is kept.
     pub(crate) fn write(&self, owner: &Owner, what: &Recollection) -> io::Result<()> {
+        self.held().remove(owner);
+        self.store(owner, what)
+    }
+
+    fn store(&self, owner: &Owner, what: &Recollection) -> io::Result<()> {
         let digest = what.digest();
         let written = self.put(owner, digest, &what.to_json());
         let stale = match &written {
@@ -134,8 +174,9 @@ impl Recollections {
 
     /// Drops what is nobody's any more, and says how many that were.
     pub(crate) fn collect(&self, live: &BTreeSet<Owner>) -> usize {
-        let known: Vec<Owner> = self.files().keys().cloned().collect();
-        let gone: Vec<_> = known.iter().filter(|owner| !live.contains(owner)).collect();
+        let mut known: BTreeSet<Owner> = self.files().keys().cloned().collect();
+        known.extend(self.held().keys().cloned());
+        let gone: Vec<_> = known.difference(live).collect();
         gone.iter().for_each(|owner| self.forget(owner));
         gone.len()
     }
@@ -175,6 +216,7 @@ impl Recollections {
 
     /// Drops what lies there.
     pub(crate) fn forget(&self, owner: &Owner) {
+        self.held().remove(owner);
         let known = self.files().remove(owner);
         if let Some(file) = known {
             let _gone = fs::remove_file(self.path(owner, file.digest));
@@ -184,6 +226,10 @@ impl Recollections {
     fn path(&self, owner: &Owner, digest: Digest) -> PathBuf {
         self.dir
             .join(format!("{}-{}{ENDING}", owner.0, digest.hex()))
+    }
+
+    fn held(&self) -> MutexGuard<'_, BTreeMap<Owner, Arc<Recollection>>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn files(&self) -> MutexGuard<'_, BTreeMap<Owner, File>> {
@@ -231,6 +277,37 @@ mod tests {
         assert_eq!(next.digest(&owner("other")), None);
         let again = Owner::of(&"acme/web".parse().unwrap(), Some("2"));
         assert_eq!(next.read(&again), None);
+    }
+
+    #[test]
+    fn what_is_held_counts_as_kept_and_is_on_the_disk_once_it_is_settled() {
+        let room = tempfile::tempdir().unwrap();
+        let kept = Recollections::open(room.path()).unwrap();
+        kept.write(&owner("web"), &recollection("one")).unwrap();
+        kept.hold(&owner("web"), recollection("two"));
+        assert_eq!(kept.read(&owner("web")), Some(recollection("two")));
+        assert_eq!(
+            kept.digest(&owner("web")),
+            Some(recollection("two").digest())
+        );
+        let killed = Recollections::open(room.path()).unwrap();
+        assert_eq!(killed.read(&owner("web")), Some(recollection("one")));
+
+        kept.settle(&owner("web")).unwrap();
+        assert!(!kept.holds(&owner("web")));
+        kept.settle(&owner("web")).unwrap();
+        let next = Recollections::open(room.path()).unwrap();
+        assert_eq!(next.read(&owner("web")), Some(recollection("two")));
+        assert_eq!(fs::read_dir(room.path()).unwrap().count(), 1);
+
+        for gone in ["forgotten", "collected"] {
+            kept.hold(&owner("web"), recollection(gone));
+            match gone {
+                "forgotten" => kept.forget(&owner("web")),
+                _ => assert_eq!(kept.collect(&BTreeSet::new()), 1),
+            }
+            assert_eq!(kept.read(&owner("web")), None, "{gone}");
+        }
     }
 
     #[test]

@@ -89,6 +89,12 @@ impl Renders {
         }
     }
 
+    /// What was built last of `id`, without its variables, if that is kept.
+    pub(crate) fn last(&self, id: &NamespacedName) -> Option<Arc<Bundle<Rendered>>> {
+        let kept = self.kept();
+        kept.builds.get(id).map(|build| Arc::clone(&build.bundle))
+    }
+
     /// The Kustomization is gone.
     pub(crate) fn forget(&self, id: &NamespacedName) {
         let mut kept = self.kept();

@@ -1,4 +1,7 @@
 //! A pull request from a branch: opened, brought up to date, or closed.
+//!
+//! Who is to review is looked up before it is opened: one who is not there, or may not see it, ends it. Once it is open nobody
+//! would be told of that but once.
 
 use provider::close::{self, Closing};
 use provider::{
@@ -19,8 +22,17 @@ pub(crate) fn step(talk: &Talk, pull: &PullRequest, heard: Heard) -> Result<Next
             match open.iter().find(|known| is_from(known, &pull.head)) {
                 Some(known) => update(talk, pull, known),
                 None if more => Ok(talk.list(OPEN, note)),
-                None => Ok(open_one(talk, pull)),
+                None => Ok(open_one(talk, pull, Note::at("who"))),
             }
+        }
+        "who" => {
+            let name = people(pull).nth(note.names.len()).unwrap_or_default();
+            // A token that may write, and administers nothing, is not told.
+            if answer.status != 403 {
+                may_see(talk, name, &answer)?;
+            }
+            note.names.push(name.to_owned());
+            Ok(open_one(talk, pull, note))
         }
         // Somebody was faster.
         "open" if answer.status == 409 => {
@@ -48,11 +60,37 @@ pub(crate) fn step(talk: &Talk, pull: &PullRequest, heard: Heard) -> Result<Next
     }
 }
 
-fn open_one(talk: &Talk, pull: &PullRequest) -> Next {
+/// Opens it once all are known who are to look at it; `note` holds the names of those who are.
+fn open_one(talk: &Talk, pull: &PullRequest, note: Note) -> Next {
+    if let Some(name) = people(pull).nth(note.names.len()) {
+        let path = format!("collaborators/{}/permission", escaped(name));
+        return talk.of_repo("GET", &path, None, &note);
+    }
     let wanted = json!({
         "head": pull.head, "base": pull.base, "title": pull.title, "body": pull.body,
     });
     talk.of_repo("POST", "pulls", Some(&wanted), &Note::at("open"))
+}
+
+/// Those who are to look at it and are no teams.
+fn people(pull: &PullRequest) -> impl Iterator<Item = &str> {
+    let all = pull.reviewers.iter().map(String::as_str);
+    all.filter(|name| !name.contains('/'))
+}
+
+/// Whether somebody may look at it, by what Gitea says of them.
+fn may_see(talk: &Talk, name: &str, answer: &Answer) -> Result<(), Refusal> {
+    if answer.status == 404 {
+        return Err(no(format!("Gitea knows no user {name:?} who could review")));
+    }
+    let found = talk.json(answer, &[200], "looking for who is to review")?;
+    match found["permission"] == "none" {
+        true => {
+            let repo = &talk.name;
+            Err(no(format!("{name:?} is to review and may not read {repo}")))
+        }
+        false => Ok(()),
+    }
 }
 
 /// Whether it is from that branch of this repository, not from a fork's of the same name.

@@ -1,4 +1,7 @@
 //! A pull request from a branch: opened, brought up to date, or closed.
+//!
+//! GitHub asks collaborators only, so those who are to review are looked up before it is opened: one who is none ends it. Once it is
+//! open nobody would be told of that but once.
 
 use provider::close::{self, Closing};
 use provider::{
@@ -20,8 +23,23 @@ pub(crate) fn step(talk: &Talk, pull: &PullRequest, heard: Heard) -> Result<Next
                 None if note.fits => Err(no(
                     "GitHub says that a pull request from this branch is there, and lists none",
                 )),
-                None => Ok(open_one(talk, pull)),
+                None => Ok(open_one(talk, pull, Note::at("who"))),
             }
+        }
+        "who" => {
+            let name = people(pull).nth(note.names.len()).unwrap_or_default();
+            if answer.status == 404 {
+                let repo = &talk.name;
+                return Err(no(format!(
+                    "{name:?} is to review and is no collaborator of {repo} at GitHub"
+                )));
+            }
+            // Who may write, and not see who else may, is not told.
+            if answer.status != 403 {
+                talk.json(&answer, &[204], "looking for who is to review")?;
+            }
+            note.names.push(name.to_owned());
+            Ok(open_one(talk, pull, note))
         }
         // Somebody was faster.
         "open" if answer.status == 422 && answer.body.contains("already exists") => {
@@ -97,11 +115,22 @@ fn ask(talk: &Talk, pull: &PullRequest, made: &Value) -> Result<Option<Next>, Re
     Ok(Some(talk.of_repo("POST", &path, Some(&wanted), &note)))
 }
 
-fn open_one(talk: &Talk, pull: &PullRequest) -> Next {
+/// Opens it once all are known who are to look at it; `note` holds the names of those who are.
+fn open_one(talk: &Talk, pull: &PullRequest, note: Note) -> Next {
+    if let Some(name) = people(pull).nth(note.names.len()) {
+        let path = format!("collaborators/{}", escaped(name));
+        return talk.of_repo("GET", &path, None, &note);
+    }
     let wanted = json!({
         "head": pull.head, "base": pull.base, "title": pull.title, "body": pull.body,
     });
     talk.of_repo("POST", "pulls", Some(&wanted), &Note::at("open"))
+}
+
+/// Those who are to look at it and are no teams.
+fn people(pull: &PullRequest) -> impl Iterator<Item = &str> {
+    let all = pull.reviewers.iter().map(String::as_str);
+    all.filter(|name| !name.contains('/'))
 }
 
 /// Whether it is from that branch of this repository, not from a fork's of the same name.

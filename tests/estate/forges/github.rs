@@ -26,6 +26,8 @@ use crate::secrecy;
 const API: &str = "api/v3";
 /// How many things a page has unless it is said.
 const USUAL: usize = 30;
+/// Who is no collaborator of anything.
+const NOBODY: &str = "nobody";
 
 /// A GitHub App.
 #[derive(Debug, Clone)]
@@ -333,6 +335,8 @@ impl GitHub {
                 Ok(page(all, asked, at, API, USUAL))
             }
             ("POST", ["statuses", sha]) => Ok(self.add_status(asked, repo, sha)),
+            // Everybody but one is a collaborator.
+            ("GET", ["collaborators", name]) if *name != NOBODY => Ok(Told::nothing()),
             (_, ["pulls" | "issues", ..]) => self.of_pulls(asked, at, repo, rest),
             _ => Err(gone()),
         }

@@ -6,6 +6,7 @@ use anyhow::ensure;
 use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams};
 use reeve_tests::chart::Release;
 use reeve_tests::install::SYSTEM;
+use reeve_tests::landlord::LANDLORD;
 use reeve_tests::{Estate, objects, scenario, wait};
 use serde_json::{Value, json};
 
@@ -13,20 +14,19 @@ use super::get::{asked, said};
 use crate::admission;
 use crate::flux_cli::has_line;
 
-/// Puts the chart's Deployment there, and waits until so many pods are ready.
-pub(super) async fn deployed(estate: &Estate, replicas: i64) -> anyhow::Result<()> {
+/// Puts a Deployment of the chart's there, and waits until so many pods are ready.
+pub(super) async fn deployed(estate: &Estate, name: &str, replicas: i64) -> anyhow::Result<()> {
     let release = Release::estate().await?;
-    let mut deployment = release.object("Deployment", "reeve")?.clone();
+    let mut deployment = release.object("Deployment", name)?.clone();
     deployment["spec"]["replicas"] = json!(replicas);
     let api = objects::api(estate.admin(), "apps/v1", "Deployment", Some(SYSTEM));
     let params = PatchParams::apply("estate").force();
-    api.patch("reeve", &params, &Patch::Apply(&deployment))
-        .await?;
+    api.patch(name, &params, &Patch::Apply(&deployment)).await?;
     let number = |object: &DynamicObject, pointer| {
         let number = object.data.pointer(pointer).and_then(Value::as_i64);
         number.unwrap_or_default()
     };
-    wait::for_object(&api, "reeve", "its pods are ready", |seen| {
+    wait::for_object(&api, name, "its pods are ready", |seen| {
         number(seen, "/status/readyReplicas") == replicas
             && Some(number(seen, "/status/observedGeneration")) == seen.metadata.generation
     })
@@ -44,20 +44,73 @@ async fn before_it_is_installed(estate: &Estate) -> anyhow::Result<()> {
     has_line(&told, &["✔ prerequisites checks passed"])
 }
 
-async fn without_its_fence(estate: &Estate) -> anyhow::Result<()> {
-    let (version, kind) = (
-        "admissionregistration.k8s.io/v1",
-        "ValidatingAdmissionPolicyBinding",
+/// The API server has lost one of each sort: what binds a fence, and a fence.
+async fn without_fences(estate: &Estate) -> anyhow::Result<()> {
+    let version = "admissionregistration.k8s.io/v1";
+    let of = |kind: &str| objects::api(estate.admin(), version, kind, None);
+    let (policies, bindings) = (
+        of("ValidatingAdmissionPolicy"),
+        of("ValidatingAdmissionPolicyBinding"),
     );
-    let bindings = objects::api(estate.admin(), version, kind, None);
-    bindings
-        .delete("reeve-delivery", &DeleteParams::default())
-        .await?;
-    wait::until_gone(&bindings, "reeve-delivery").await?;
+    for (all, name) in [
+        (&bindings, "reeve-delivery"),
+        (&bindings, "reeve-onboarding"),
+        (&policies, "reeve-leases"),
+    ] {
+        all.delete(name, &DeleteParams::default()).await?;
+        wait::until_gone(all, name).await?;
+    }
     let told = said(&asked(estate, &std::env::temp_dir(), &["check"]).await?, 1)?;
+    let unbound = "is not bound so that it denies";
     let wrong = "✗ ValidatingAdmissionPolicy reeve-delivery, which is to fence";
-    has_line(&told, &[wrong, "is not bound so that it denies"])?;
+    has_line(&told, &[wrong, unbound])?;
+    let wrong = "✗ ValidatingAdmissionPolicy reeve-onboarding, which keeps others from";
+    has_line(&told, &[wrong, unbound])?;
+    has_line(
+        &told,
+        &["✗ there is no ValidatingAdmissionPolicy reeve-leases"],
+    )?;
     has_line(&told, &["`helm upgrade` of the chart reeve"])
+}
+
+/// Of a landlord it is told when there is none, which is no failure, and when there is one that does not run, which is.
+async fn without_a_landlord(estate: &Estate) -> anyhow::Result<()> {
+    let here = std::env::temp_dir();
+    let told = said(&asked(estate, &here, &["check"]).await?, 0)?;
+    has_line(&told, &["◎ no namespace has a Deployment of the landlord"])?;
+    has_line(
+        &told,
+        &["✔ all checks that could be made passed, 1 could not"],
+    )?;
+    deployed(estate, LANDLORD, 0).await?;
+    let told = said(&asked(estate, &here, &["check"]).await?, 1)?;
+    let wrong = format!("✗ {SYSTEM}/{LANDLORD}: deployment is scaled to nothing");
+    has_line(&told, &[&wrong])?;
+    has_line(&told, &["1 check failed"])
+}
+
+async fn it_is_well(estate: &Estate) -> anyhow::Result<()> {
+    let told = said(&asked(estate, &std::env::temp_dir(), &["check"]).await?, 0)?;
+    let kind = "✔ kustomizations.kustomize.toolkit.fluxcd.io served: v1";
+    has_line(&told, &[kind, "stored: v1"])?;
+    has_line(&told, &["✔ policies.reeve.dev served: v1alpha1"])?;
+    for name in ["reeve", LANDLORD] {
+        let ready = format!("✔ {SYSTEM}/{name}: deployment ready (1/1");
+        has_line(&told, &[&ready])?;
+    }
+    for (account, fence) in [("reeve", "reeve-delivery"), (LANDLORD, LANDLORD)] {
+        let fence = format!("is fenced by ValidatingAdmissionPolicy {fence}");
+        has_line(&told, &[&format!("✔ {SYSTEM}/{account}, "), &fence])?;
+    }
+    for fence in ["reeve-onboarding", "reeve-leases"] {
+        has_line(
+            &told,
+            &[&format!("✔ ValidatingAdmissionPolicy {fence} keeps")],
+        )?;
+    }
+    has_line(&told, &["✔ the admission webhook answers"])?;
+    has_line(&told, &["✔ you may patch kustomizations in default"])?;
+    has_line(&told, &["✔ all checks passed"])
 }
 
 #[test]
@@ -72,7 +125,7 @@ fn reeve_check_says_that_an_installation_works_and_what_is_wrong_with_one() {
         let wrong = "✗ no namespace has a Deployment of the controller";
         has_line(&told, &[wrong])?;
         has_line(&told, &["1 check failed"])?;
-        deployed(&estate, 0).await?;
+        deployed(&estate, "reeve", 0).await?;
         let told = said(&check(&["check"]).await?, 1)?;
         has_line(
             &told,
@@ -81,25 +134,10 @@ fn reeve_check_says_that_an_installation_works_and_what_is_wrong_with_one() {
             )],
         )?;
 
-        deployed(&estate, 1).await?;
-        let told = said(&check(&["check"]).await?, 0)?;
-        has_line(
-            &told,
-            &[
-                "✔ kustomizations.kustomize.toolkit.fluxcd.io served: v1",
-                "stored: v1",
-            ],
-        )?;
-        has_line(&told, &["✔ policies.reeve.dev served: v1alpha1"])?;
-        has_line(
-            &told,
-            &[&format!("✔ {SYSTEM}/reeve: deployment ready (1/1")],
-        )?;
-        let fence = "is fenced by ValidatingAdmissionPolicy reeve-delivery";
-        has_line(&told, &[&format!("✔ {SYSTEM}/reeve, "), fence])?;
-        has_line(&told, &["✔ the admission webhook answers"])?;
-        has_line(&told, &["✔ you may patch kustomizations in default"])?;
-        has_line(&told, &["✔ all checks passed"])?;
+        deployed(&estate, "reeve", 1).await?;
+        without_a_landlord(&estate).await?;
+        deployed(&estate, LANDLORD, 1).await?;
+        it_is_well(&estate).await?;
 
         let ended = estate.controller.stop(Duration::from_secs(20));
         ensure!(ended.is_some(), "the controller goes on");
@@ -119,7 +157,7 @@ fn reeve_check_says_that_an_installation_works_and_what_is_wrong_with_one() {
             "{told:?}"
         );
         ensure!(objects::text(webhook, "/remedy").is_some(), "{told:?}");
-        without_its_fence(&estate).await
+        without_fences(&estate).await
     });
 }
 

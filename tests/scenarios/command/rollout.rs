@@ -287,3 +287,35 @@ fn what_the_cluster_does_not_take_is_told_and_the_commit_stays() {
         Ok(())
     });
 }
+
+#[test]
+fn a_patch_may_stand_in_a_file_come_with_an_image_and_be_a_list_of_operations() {
+    scenario(async {
+        let estate = Estate::shared().await?;
+        let tenant = running(estate, "patches").await?;
+        let count = || -> anyhow::Result<usize> {
+            let bare = tenant.repo().bare();
+            Ok(git(bare, ["rev-list", "--count", "main"])?.parse()?)
+        };
+        let (dir, before) = (tempfile::tempdir()?, count()?);
+        let patch = dir.path().join("patch.yaml");
+        let env = "# slowly\nspec:\n  template:\n    spec:\n      containers:\n        - name: web\n          env: [{name: MODE, value: slow}]\n";
+        std::fs::write(&patch, env)?;
+        let patch = patch.display().to_string();
+        let line = ["--patch", &patch, "--image", "registry.local/web:2"];
+        rollout(estate, &tenant, &line, 0).await?;
+        let mode = "/spec/template/spec/containers/0/env/0/value";
+        ensure!(field(&tenant, mode).await? == "slow");
+        ensure!(field(&tenant, IMAGE).await? == "registry.local/web:2");
+        ensure!(count()? == before + 1, "both are one commit");
+        let (_, text) = head(tenant.repo(), "web.yaml")?;
+        ensure!(text.contains("web:2 # the release"), "{text}");
+
+        let operations = r#"[{"op": "replace", "path": "/spec/replicas", "value": 2}]"#;
+        let told = rollout(estate, &tenant, &["--patch", operations], 0).await?;
+        has_line(&told, &["+  replicas: 2 # enough for now"])?;
+        ensure!(field(&tenant, "/spec/replicas").await? == "2");
+        ensure!(count()? == before + 2);
+        Ok(())
+    });
+}

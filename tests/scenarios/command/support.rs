@@ -15,6 +15,7 @@ use flate2::read::GzDecoder;
 use kube::Client;
 use kube::api::{Patch, PatchParams};
 use reeve_tests::install::{CONFIG, SYSTEM};
+use reeve_tests::landlord::{LANDLORD, Landlord};
 use reeve_tests::tenant::Tenant;
 use reeve_tests::{Estate, objects, scenario, wait};
 use serde_json::{Value, json};
@@ -30,7 +31,8 @@ use super::reeve;
 struct Said {
     client: Client,
     log: String,
-    metrics: String,
+    /// How pods' names begin, the port at which such a one serves metrics, and what they are.
+    metrics: [(&'static str, u16, String); 2],
 }
 
 impl Said {
@@ -48,8 +50,8 @@ impl Said {
         if path.ends_with("/log") {
             return Ok(Response::new(Body::from(self.log)));
         }
-        if path.ends_with("/proxy/metrics") {
-            return Ok(Response::new(Body::from(self.metrics)));
+        if let Some(at) = path.strip_suffix("/proxy/metrics") {
+            return self.counted(at);
         }
         let (head, body) = request.into_parts();
         let body = axum::body::to_bytes(body, 1 << 20).await?.to_vec();
@@ -62,6 +64,18 @@ impl Said {
         }
         let (head, body) = self.client.send(passed).await?.into_parts();
         Ok(Response::from_parts(head, Body::new(body)))
+    }
+
+    /// The metrics of `…/POD:PORT`: at any other port nobody listens.
+    fn counted(&self, at: &str) -> anyhow::Result<Response<Body>> {
+        let (_, at) = at.rsplit_once('/').context("a pod")?;
+        let at = at.replace("%2D", "-");
+        let (pod, port) = at.split_once(':').context("a port")?;
+        let mut all = self.metrics.iter();
+        let found = all.find(|(start, ..)| pod.starts_with(start));
+        let (_, served, metrics) = found.with_context(|| format!("whose is {pod}?"))?;
+        ensure!(port == served.to_string(), "{pod} refuses at {port}");
+        Ok(Response::new(Body::from(metrics.clone())))
     }
 
     /// A kubeconfig that leads there.
@@ -235,8 +249,14 @@ fn holds(file: &Path, told: &str, planted: &[String], tenant: &str) -> anyhow::R
     ensure!(of("versions.json")?.contains("kustomizations.kustomize.toolkit.fluxcd.io"));
     of("nodes.json")?;
     of(&format!("leases/{SYSTEM}.json"))?;
-    let ends = |end: &str| files.keys().any(|path| path.ends_with(end));
-    ensure!(ends(".log") && ends(".txt"), "{:?}", files.keys());
+    let container = |name: &str, end: &str| {
+        let mut paths = files.keys();
+        paths.any(|path| path.ends_with(&format!("-{name}{end}")))
+    };
+    for name in ["manager", "landlord"] {
+        let told = container(name, ".log") && container(name, ".txt");
+        ensure!(told, "{name}: {:?}", files.keys());
+    }
     let contents: Value = serde_json::from_str(of("contents.json")?)?;
     let taken = contents["files"].to_string();
     for sort in [
@@ -257,7 +277,10 @@ fn a_support_bundle_holds_what_is_needed_and_none_of_the_secrets_that_hide_in_it
     scenario(async {
         let estate = Estate::start().await?;
         let tenant = estate.healthy_tenant("bundled").await?;
-        deployed(&estate, 1).await?;
+        let landlord = Landlord::start(&estate.plane).await?;
+        for name in ["reeve", LANDLORD] {
+            deployed(&estate, name, 1).await?;
+        }
         let mut planted = Vec::new();
         plant(&tenant, &mut planted).await?;
         plant_in_deployment(&estate, &mut planted).await?;
@@ -266,7 +289,10 @@ fn a_support_bundle_holds_what_is_needed_and_none_of_the_secrets_that_hide_in_it
         let said_by_pods = Said {
             client: estate.admin(),
             log: log(&estate, &mut planted)?,
-            metrics: estate.controller.metrics().await?,
+            metrics: [
+                (LANDLORD, 9440, landlord.metrics().await?),
+                ("reeve-", 8080, estate.controller.metrics().await?),
+            ],
         };
         let (kubeconfig, _serving) = said_by_pods.serve(&estate).await?;
         let dir = estate.plane.room("bundle")?;

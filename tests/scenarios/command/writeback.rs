@@ -1,7 +1,10 @@
 //! `reeve writeback`: a repository and a cluster are kept alike both ways without a controller, and what would be committed, and
 //! what stands where, is told.
 
+mod acting;
 mod anew;
+mod deployed;
+mod paused;
 mod person;
 mod sides;
 

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::{ask, files, login, writable};
 
-async fn by_admin(estate: &Estate, object: &Value) -> anyhow::Result<()> {
+pub(super) async fn by_admin(estate: &Estate, object: &Value) -> anyhow::Result<()> {
     let api = objects::api(estate.admin(), "v1", "Secret", Some(SYSTEM));
     let name = objects::text(object, "/metadata/name").unwrap_or_default();
     let how = kube::api::PatchParams::apply("estate").force();

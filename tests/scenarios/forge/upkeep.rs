@@ -3,6 +3,7 @@
 mod delivered;
 mod later;
 mod left;
+mod moved;
 mod plans;
 mod rotation;
 mod written;

@@ -1,5 +1,6 @@
 //! Entries that speak to a forge: git itself, deploy keys and webhooks with an App or a token that no tenant has a Secret of.
 
+mod proposed;
 mod shared_key;
 mod shared_login;
 mod tokens;

@@ -357,6 +357,9 @@ fn the_hook_of_an_entry_wakes_what_the_push_names_and_another_secret_has_another
         // The secret is another: its old path is nobody's, and neither is the old secret at the new one.
         called.secret("gitHubAuths", &second).await?;
         let next = called.path("web", &path).await?;
+        // Nobody hears a forge that goes on calling there: so it is asked again until one calls here.
+        let told = called.told("web", "it has a path", |_| true).await?;
+        ensure!(told["announced"] != true, "it is asked: {told}");
         let commit = called.api.publish("more.txt", "More.\n")?;
         let body = called.push("api", "main", &commit);
         ensure!(called.github(&path, &first, "push", &body).await? == 404);

@@ -24,7 +24,7 @@ async fn answers(replica: &Controller, path: &str, code: u16) -> anyhow::Result<
     .await
 }
 
-/// A push that this replica is told of arrives, and the source says which entry was called.
+/// A push that this replica is told of arrives, and the source says which entry was called, and that nobody need ask.
 async fn arrives_by(
     called: &Called<'_>,
     replica: &Controller,
@@ -39,6 +39,8 @@ async fn arrives_by(
     let told = called.told("web", what, has(&commit)).await?;
     let caller = told["delivery"]["receiver"].as_str().unwrap_or_default();
     ensure!(caller.starts_with("gitHubAuths ("), "{what}: {told}");
+    // Whichever replica is called: it told what is there, and so polling rests.
+    ensure!(told["announced"] == true, "{what}: {told}");
     Ok(())
 }
 

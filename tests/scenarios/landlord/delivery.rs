@@ -139,7 +139,9 @@ fn the_controllers_token_changes_no_spec_no_label_and_no_owner_of_what_it_works_
                 meta(
                     json!({"annotations": {"reeve.dev/called-at": "now", "reeve.dev/called-by": "a/b"}}),
                 ),
-                meta(json!({"annotations": {"reeve.dev/called-in": null}})),
+                meta(
+                    json!({"annotations": {"reeve.dev/called-for": "many", "reeve.dev/called-in": null}}),
+                ),
             ] {
                 let done = patched(&api, "held", &work).await;
                 ensure!(done.is_ok(), "it cannot do its work: {work}: {done:?}");

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use anyhow::ensure;
 use reeve_tests::{install, objects, scenario};
+use serde_json::json;
 
 use super::{Manor, OURS};
 use crate::command::get::{asked, said};
@@ -81,6 +82,7 @@ fn tenants_of_another_landlord_and_of_flux_become_tenants_on_the_cluster() {
             "Tenant shop created",
             "Tenant blog created",
             "tolerations is not taken over",
+            "spec.containerDefaults",
         ] {
             ensure!(told.contains(words), "{words}: {told}");
         }
@@ -107,6 +109,63 @@ fn tenants_of_another_landlord_and_of_flux_become_tenants_on_the_cluster() {
         }
         manor.told("dev-team", "Succeeded").await?;
         manor.bindings("apps").get("reeve-admin").await?;
+        Ok(())
+    });
+}
+
+#[test]
+fn where_the_api_server_refuses_one_tenant_none_is_made_and_no_namespace_labelled() {
+    scenario(async {
+        let manor = Manor::open().await?;
+        let room = manor.estate.plane.room("refused")?;
+        let groups: Vec<String> = (0..65).map(|n| format!("{{group: group-{n}}}")).collect();
+        let values = format!(
+            "tenants:\n  alpha: {{}}\n  zoo: {{rbac: [{}]}}\n",
+            groups.join(", ")
+        );
+        put(&room, &[("values.yaml", &values)])?;
+        install::kubectl(&manor.estate.plane, &["create", "namespace", "alpha"]).await?;
+        let words = ["tenant", "import", "values.yaml", "--apply", "--adopt"];
+        let told = said(&asked(&manor.estate, &room, &words).await?, 1)?;
+        for words in ["creating Tenant zoo failed", "nothing was written"] {
+            ensure!(told.contains(words), "{words}: {told}");
+        }
+        let tenants = manor.api(OURS, "Tenant", None);
+        for name in ["alpha", "zoo"] {
+            ensure!(tenants.get_opt(name).await?.is_none(), "Tenant {name}");
+        }
+        let alpha = manor.api("v1", "Namespace", None).get("alpha").await?;
+        let labels = alpha.metadata.labels.unwrap_or_default();
+        ensure!(!labels.contains_key("reeve.dev/tenant"), "{labels:?}");
+        Ok(())
+    });
+}
+
+#[test]
+fn a_namespace_that_is_adopted_brings_no_source_of_another_tenant() {
+    scenario(async {
+        let manor = Manor::open().await?;
+        manor.repository("web")?;
+        let url = manor.estate.git.url("web");
+        let web = json!({"namespaces": ["web-a"], "source": {"url": url}});
+        manor.tenant("web", web).await?;
+        manor.told("web", "Succeeded").await?;
+        manor
+            .tenant("acme", json!({"namespaces": ["acme"]}))
+            .await?;
+        manor.told("acme", "Succeeded").await?;
+        install::kubectl(&manor.estate.plane, &["create", "namespace", "web"]).await?;
+        let told = manor.reeve("tenant adopt web --tenant acme", 0).await?;
+        ensure!(told.contains("is Tenant web's"), "{told}");
+        let acme = manor.api(OURS, "Tenant", None).get("acme").await?;
+        let namespaces = acme.data.pointer("/spec/namespaces");
+        ensure!(
+            namespaces == Some(&json!(["acme", "web"])),
+            "{namespaces:?}"
+        );
+        let sources = acme.data.pointer("/spec/sources");
+        let none = sources.is_none_or(|sources| *sources == json!([]));
+        ensure!(none, "{sources:?}");
         Ok(())
     });
 }

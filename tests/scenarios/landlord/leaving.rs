@@ -352,3 +352,30 @@ fn a_landlord_that_begins_anew_takes_nothing_of_tenants_that_went_with_their_def
         Ok(())
     });
 }
+
+#[test]
+fn a_landlord_that_begins_anew_takes_nothing_of_a_tenant_that_it_cannot_read() {
+    scenario(async {
+        let manor = Manor::open().await?;
+        let url = manor.estate.git.url("acme");
+        let says = |interval: &str| json!({"namespaces": ["acme"], "source": {"url": url, "interval": interval}});
+        manor.tenant("acme", says("3m")).await?;
+        manor.told("acme", "Succeeded").await?;
+        // The API server takes it, and it is longer than anything that can be held.
+        manor.tenant("acme", says("9999999h")).await?;
+        let Manor { estate, landlord } = manor;
+        drop(landlord);
+        let landlord = Landlord::start(&estate.plane).await?;
+        let manor = Manor { estate, landlord };
+        // What was due when all was listed is before this one.
+        let only = json!({"namespaces": ["beta"]});
+        manor.tenant("beta", only).await?;
+        manor.told("beta", "Succeeded").await?;
+        manor.bindings("acme").get("reeve-delivery").await?;
+
+        manor.tenant("acme", says("5m")).await?;
+        manor.told("acme", "Succeeded").await?;
+        manor.bindings("acme").get("reeve-delivery").await?;
+        Ok(())
+    });
+}

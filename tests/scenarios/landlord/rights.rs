@@ -7,21 +7,29 @@ use serde_json::{Value, json};
 
 use super::Manor;
 
-/// Whether somebody of the group may do that to pods of the namespace.
-async fn may(manor: &Manor, group: &str, verb: &str, part: &str) -> anyhow::Result<bool> {
+/// Whether somebody of the group may do that in the namespace.
+async fn is_allowed(manor: &Manor, group: &str, deed: Value) -> anyhow::Result<bool> {
     let review: DynamicObject = serde_json::from_value(json!({
         "apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "metadata": {},
-        "spec": {
-            "user": "somebody", "groups": [group],
-            "resourceAttributes": {
-                "namespace": "acme", "verb": verb, "resource": "pods", "subresource": part,
-            },
-        },
+        "spec": {"user": "somebody", "groups": [group], "resourceAttributes": deed},
     }))?;
     let reviews = manor.api("authorization.k8s.io/v1", "SubjectAccessReview", None);
     let answer = reviews.create(&PostParams::default(), &review).await?;
     let allowed = answer.data.pointer("/status/allowed");
     allowed.and_then(Value::as_bool).context("an answer")
+}
+
+/// The same to pods.
+async fn may(manor: &Manor, group: &str, verb: &str, part: &str) -> anyhow::Result<bool> {
+    let pods = json!({"namespace": "acme", "verb": verb, "resource": "pods", "subresource": part});
+    is_allowed(manor, group, pods).await
+}
+
+/// The same to a kind of ours.
+async fn may_with(manor: &Manor, group: &str, verb: &str, of: &str) -> anyhow::Result<bool> {
+    let (resource, api) = of.split_once('.').context("resource.group")?;
+    let kind = json!({"namespace": "acme", "verb": verb, "resource": resource, "group": api});
+    is_allowed(manor, group, kind).await
 }
 
 /// A container that says nothing has what the Tenant says.
@@ -93,6 +101,44 @@ fn readers_look_and_run_commands_where_that_is_said_and_containers_have_defaults
             range.get_opt("reeve-tenant").await?.is_none(),
             "the range stays"
         );
+        Ok(())
+    });
+}
+
+/// Who installs the chart with its defaults has nothing more to do for that.
+#[test]
+fn people_of_a_tenant_see_and_write_the_kinds_that_are_made_for_them_and_strangers_do_not() {
+    scenario(async {
+        let manor = Manor::open().await?;
+        let spec = json!({"namespaces": ["acme"], "owners": ["owners"], "readers": [{"group": "looking"}]});
+        manor.tenant("acme", spec).await?;
+        manor.told("acme", "Succeeded").await?;
+        wait::until(wait::PATIENCE, "its owners may look", || async {
+            let may = may(&manor, "owners", "list", "").await;
+            may.is_ok_and(|may| may).then_some(())
+        })
+        .await?;
+        for of in [
+            "kustomizations.kustomize.toolkit.fluxcd.io",
+            "gitrepositories.source.toolkit.fluxcd.io",
+            "receivers.notification.toolkit.fluxcd.io",
+            "plugins.reeve.dev",
+            "writebacks.reeve.dev",
+        ] {
+            for (group, verb, want) in [
+                ("looking", "list", true),
+                ("looking", "patch", false),
+                ("owners", "get", true),
+                ("owners", "create", true),
+                ("strangers", "get", false),
+            ] {
+                let is = may_with(&manor, group, verb, of).await?;
+                ensure!(is == want, "{group} {verb} {of}: {is}");
+            }
+        }
+        for of in ["tenants.reeve.dev", "policies.reeve.dev"] {
+            ensure!(!may_with(&manor, "owners", "patch", of).await?, "{of}");
+        }
         Ok(())
     });
 }

@@ -1,7 +1,7 @@
 //! What both sides last agreed on is known wherever a file lies, and after whatever became of the process or of the rules: what a
 //! person has committed since is in conflict with the cluster, and never written over in silence.
 
-use anyhow::ensure;
+use anyhow::{Context as _, ensure};
 use kube::api::PostParams;
 use reeve_tests::git::git;
 use reeve_tests::{Estate, objects, scenario, wait};
@@ -23,62 +23,118 @@ fn pulled<'t>(tenant: &'t Tenant<'_>) -> anyhow::Result<&'t reeve_tests::git::Re
     Ok(repo)
 }
 
+/// A tenant whose source has one directory, and that has what is made written into another.
+async fn unlisted<'a>(estate: &'a Estate, name: &str) -> anyhow::Result<Tenant<'a>> {
+    let tenant = tenant(estate, name).await?;
+    tenant
+        .annotate("reeve.dev/prune-budget", Some("100%"))
+        .await?;
+    tenant
+        .after(|draft| {
+            draft.commit("app/web.yaml", WEB);
+            draft.delete("web.yaml");
+            draft.set("path", json!("./app"));
+            draft.set_source("ignore", json!("/*\n!/app\n"));
+        })
+        .await?;
+    let rules = json!([{"resources": ["configmaps"], "labels": "made=yes", "syncTo": "git"}]);
+    let mut back = writeback(&tenant, "back", &rules);
+    back["spec"]["path"] = json!("backup");
+    begin(&tenant, &back).await?;
+    Ok(tenant)
+}
+
+/// Automation makes a ConfigMap.
+async fn make(maps: &Api<DynamicObject>, name: &str) -> anyhow::Result<()> {
+    let map: DynamicObject = serde_json::from_value(json!({
+        "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "labels": {"made": "yes"}},
+        "data": {"a": "first", "c": "made"},
+    }))?;
+    let params = PostParams {
+        field_manager: Some("snapshotter".to_owned()),
+        ..PostParams::default()
+    };
+    maps.create(&params, &map).await?;
+    Ok(())
+}
+
+/// What git alone changes of such a ConfigMap stays, beside what changes on the cluster; and what both change is told.
+async fn both_change(tenant: &Tenant<'_>, name: &str, path: &str) -> anyhow::Result<()> {
+    let maps = tenant.api("v1", "ConfigMap");
+    let text = written(tenant, path, "a: first").await?;
+    pulled(tenant)?.publish(path, text.replace("c: made", "c: mine"))?;
+    tenant.call_hook().await?;
+    applied(tenant).await?;
+    let before = commits(tenant)?;
+    looked(tenant, "back").await?;
+    ensure!(commits(tenant)? == before, "{:?}", file(tenant, path));
+    let to = |value: &str| json!({"data": {"a": value}});
+    change(&maps, name, "kubectl-edit", &to("second")).await?;
+    let text = written(tenant, path, "a: second").await?;
+    ensure!(text.contains("c: mine"), "{text}");
+
+    pulled(tenant)?.publish(path, text.replace("a: second", "a: git"))?;
+    change(&maps, name, "kubectl-edit", &to("third")).await?;
+    written(tenant, path, "a: third").await?;
+    conflict_is_told(tenant, "kubernetes counts (third), the other had git").await
+}
+
 #[test]
 fn a_file_that_the_source_leaves_out_is_agreed_on_like_any_other() {
     scenario(async {
         let estate = Estate::shared().await?;
-        let tenant = tenant(estate, "wb-unlisted").await?;
-        tenant
-            .annotate("reeve.dev/prune-budget", Some("100%"))
-            .await?;
-        tenant
-            .after(|draft| {
-                draft.commit("app/web.yaml", WEB);
-                draft.delete("web.yaml");
-                draft.set("path", json!("./app"));
-                draft.set_source("ignore", json!("/*\n!/app\n"));
-            })
-            .await?;
-        let rules = json!([{"resources": ["configmaps"], "labels": "made=yes", "syncTo": "git"}]);
-        let mut back = writeback(&tenant, "back", &rules);
-        back["spec"]["path"] = json!("backup");
-        begin(&tenant, &back).await?;
-        let map: DynamicObject = serde_json::from_value(json!({
-            "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "kept", "labels": {"made": "yes"}},
-            "data": {"a": "first", "c": "made"},
-        }))?;
-        let maps = tenant.api("v1", "ConfigMap");
-        let params = PostParams {
-            field_manager: Some("snapshotter".to_owned()),
-            ..PostParams::default()
-        };
-        maps.create(&params, &map).await?;
+        let tenant = unlisted(estate, "wb-unlisted").await?;
+        make(&tenant.api("v1", "ConfigMap"), "kept").await?;
         let path = format!("backup/{}/configmap-kept.yaml", tenant.name());
-        let text = written(&tenant, &path, "a: first").await?;
         let what = format!("{path} was as its object");
         wait::for_object(&writebacks(&tenant), "back", &what, |back| {
             let file = back.data.pointer("/status/agreed/0/file");
             file.and_then(Value::as_str) == Some(&path)
         })
         .await?;
+        both_change(&tenant, "kept", &path).await
+    });
+}
 
-        // What git alone has changed stays, beside what changes on the cluster.
-        pulled(&tenant)?.publish(&path, text.replace("c: made", "c: mine"))?;
-        tenant.call_hook().await?;
-        applied(&tenant).await?;
-        let before = commits(&tenant)?;
-        looked(&tenant, "back").await?;
-        ensure!(commits(&tenant)? == before, "{:?}", file(&tenant, &path));
-        let to = |value: &str| json!({"data": {"a": value}});
-        change(&maps, "kept", "kubectl-edit", &to("second")).await?;
-        let text = written(&tenant, &path, "a: second").await?;
-        ensure!(text.contains("c: mine"), "{text}");
+/// How many files are made of which one revision is to be remembered.
+const MANY: usize = 520;
 
-        // What both have changed is told.
-        pulled(&tenant)?.publish(&path, text.replace("a: second", "a: git"))?;
-        change(&maps, "kept", "kubectl-edit", &to("third")).await?;
-        written(&tenant, &path, "a: third").await?;
-        conflict_is_told(&tenant, "kubernetes counts (third), the other had git").await
+#[test]
+fn of_many_files_one_revision_is_agreed_on_and_nothing_is_written_over_in_silence() {
+    scenario(async {
+        let estate = Estate::shared().await?;
+        let tenant = unlisted(estate, "wb-folded").await?;
+        let maps = tenant.api("v1", "ConfigMap");
+        let name = |number: usize| format!("map-{number:03}");
+        for number in 0..MANY {
+            make(&maps, &name(number)).await?;
+        }
+        let path = |number: usize| {
+            let name = name(number);
+            format!("backup/{}/configmap-{name}.yaml", tenant.name())
+        };
+        let what = "all files are there, and one revision is remembered of most of them";
+        let all = || async {
+            let list = ["ls-tree", "-r", "--name-only", "main", "backup"];
+            let files = git(tenant.repo().bare(), list).ok()?.lines().count();
+            let back = writebacks(&tenant).get("back").await.ok()?;
+            objects::text(&back.data, "/status/agreedSince")?;
+            let few = back
+                .data
+                .pointer("/status/agreed")
+                .and_then(Value::as_array);
+            let few = few.cloned().unwrap_or_default();
+            (files >= MANY && few.len() < MANY / 2).then_some(few)
+        };
+        let few = wait::until(wait::PATIENCE * 4, what, all).await?;
+        let is_among = |number: &usize| {
+            let path = path(*number);
+            few.iter()
+                .any(|one| objects::text(one, "/file") == Some(&path))
+        };
+        let other = (0..MANY).find(|number| !is_among(number));
+        let other = other.context("most are not remembered by themselves")?;
+        both_change(&tenant, &name(other), &path(other)).await
     });
 }
 

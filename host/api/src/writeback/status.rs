@@ -11,11 +11,15 @@ use crate::meta::is_false;
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct WriteBackStatus {
-    /// Agreed are the files of objects that nobody builds, and when each was last as its object: what either side has changed since
-    /// is known by that. Of those beyond a thousand what is in git counts as unchanged.
+    /// Agreed are files of objects that nobody builds, and when each was last as its object: what either side has changed since
+    /// is known by that. Of others it is known by AgreedSince.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 1000))]
     pub agreed: Vec<WriteBackAgreement>,
+    /// AgreedSince is the revision at which all files of objects that nobody builds were as their objects, but for those that
+    /// Agreed has. None as long as these are few.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub agreed_since: Option<String>,
     /// Conditions holds the conditions for the WriteBack.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "crate::condition::schema")]
@@ -31,6 +35,11 @@ pub struct WriteBackStatus {
     /// can be detected.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_handled_reconcile_at: Option<String>,
+    /// Listed are the kinds that are listed once in an interval, and not watched: there are not enough watches for all. What changes
+    /// there is written later.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 50))]
+    pub listed: Vec<String>,
     /// Made are the objects that are in files of their own which go with them, as an inventory writes them: by this it is known
     /// what was deleted while nobody watched. Those beyond a thousand keep their files then.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -142,6 +151,9 @@ pub struct WriteBackRefusal {
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct WriteBackAgreement {
+    /// Digest of the file as it was, by which it is known whether it still is: the first characters of its SHA-256.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
     /// File in the repository.
     pub file: String,
     /// Revision at which it was, as `main@sha1:<commit>`.

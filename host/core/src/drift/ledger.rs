@@ -4,6 +4,8 @@
 //! during a run is judged when it is over: the echo of a write may come before its answer. It deliberately holds no lock,
 //! no clock (the time is how long the process has been running) and no object.
 
+mod untouched;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +16,8 @@ use super::fight::{Fight, Fought};
 use super::{Seen, Sight, Verdict, WatchedKinds, verdict};
 use crate::index::Target;
 use crate::inventory::{Inventory, ObjectId};
+
+pub use untouched::Untouched;
 
 /// How many changes are remembered before those of long ago are forgotten.
 const FIGHTS: usize = 1024;
@@ -200,6 +204,13 @@ impl Ledger {
         (*known.holder == *id).then_some(known.wanted)
     }
 
+    /// A run of `id` deletes an object to make it anew: nothing that was known of it holds, and that it goes wakes nobody.
+    pub fn replaces(&mut self, id: &NamespacedName, object: &ObjectId) {
+        if self.wanted(id, object).is_some() {
+            self.known.remove(object);
+        }
+    }
+
     /// How an object looks if it need not be compared again: it was as this is wanted, and that was found out since `then`.
     pub fn stood(
         &self,
@@ -306,10 +317,15 @@ impl Ledger {
         }
         let is_one = |other: &NamespacedName| self.holders.contains_key(other);
         let verdict = verdict(sight, &who, &seen, is_one);
-        if matches!(verdict, Verdict::Theirs | Verdict::Foreign)
-            && let Some(known) = self.known.get_mut(object)
-        {
-            known.changed = true;
+        if let Some(known) = self.known.get_mut(object) {
+            match (verdict, &seen) {
+                (Verdict::Theirs | Verdict::Foreign, _) => known.changed = true,
+                // Another version of the same, as a new status makes it: what is written to it next is written to this one.
+                (Verdict::Same, Seen::There { sight, .. }) => {
+                    known.sight = known.sight.moved_to(*sight);
+                }
+                (Verdict::Same, Seen::Gone { .. }) | (Verdict::Old, _) => {}
+            }
         }
         if verdict != Verdict::Foreign {
             return None;

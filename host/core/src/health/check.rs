@@ -10,7 +10,7 @@ use reeve_api::KUSTOMIZE_GROUP;
 use reeve_api::name::NamespacedName;
 use serde_json::Value;
 
-use super::{Judge, Seen, completion, judge};
+use super::{Judge, Seen, Verdict, completion, judge};
 use crate::inventory::{Entry, ObjectId};
 use crate::plan::{Plan, Planned, Scope, Scopes, Step};
 use crate::spec::{Named, Spec};
@@ -25,6 +25,8 @@ pub struct Check {
     pub may_vanish: bool,
     /// Whether it is well only when it has come to its end: a hook.
     pub ends: bool,
+    /// The uid of the one that is well only when it is gone.
+    pub leaves: Option<String>,
     /// What its owner says about its health, if anything.
     pub judge: Option<Arc<Judge>>,
 }
@@ -36,7 +38,17 @@ impl Check {
             entry,
             may_vanish: false,
             ends: false,
+            leaves: None,
             judge: None,
+        }
+    }
+
+    /// A look at whether the object with this uid is gone.
+    pub fn until_gone(entry: Entry, uid: &str) -> Self {
+        Self {
+            may_vanish: true,
+            leaves: Some(uid.to_owned()),
+            ..Self::of(entry)
         }
     }
 
@@ -44,14 +56,19 @@ impl Check {
     fn of_planned(spec: &Spec, planned: &Planned) -> Self {
         Self {
             entry: planned.entry(),
-            may_vanish: removes_itself(planned.manifest()),
+            // Whether a hook that is gone has done its work nobody knows.
+            may_vanish: !planned.is_hook() && removes_itself(planned.manifest()),
             ends: planned.is_hook(),
+            leaves: None,
             judge: judge_of(spec, planned.id()),
         }
     }
 
     /// What a look at the object has shown.
     pub fn seen(&self, object: &Value) -> Seen {
+        if let Some(uid) = &self.leaves {
+            return Seen::Is(departure(object, uid));
+        }
         match self.ends && self.judge.is_none() {
             true => Seen::Is(completion(object)),
             false => judge::seen(self.judge.as_deref(), object),
@@ -98,6 +115,7 @@ pub fn checks<S>(
     let check = |entry: Entry| Check {
         may_vanish: vanishing.contains(&entry.id),
         ends: false,
+        leaves: None,
         judge: judge(&entry.id),
         entry,
     };
@@ -165,6 +183,23 @@ fn entry(named: &Named, of: &NamespacedName, scopes: &Scopes) -> Entry {
             kind: kind.clone(),
         },
         version: version.clone(),
+    }
+}
+
+/// Whether the object with this uid is gone, which it is when another is there; else what keeps it.
+fn departure(object: &Value, uid: &str) -> Verdict {
+    if object.pointer("/metadata/uid").and_then(Value::as_str) != Some(uid) {
+        return Verdict::Current;
+    }
+    let kept = object.pointer("/metadata/finalizers");
+    let kept = kept.and_then(Value::as_array).into_iter().flatten();
+    let kept: Vec<&str> = kept.filter_map(Value::as_str).collect();
+    match kept.is_empty() {
+        true => Verdict::Terminating,
+        false => {
+            let kept = kept.join(", ");
+            Verdict::InProgress(format!("it is being deleted, and kept by {kept}"))
+        }
     }
 }
 

@@ -10,6 +10,9 @@ const MOST_NAMED: usize = 20;
 /// How many characters of what an object says about itself are told.
 const MOST_WORDS: usize = 200;
 
+/// Why what must come to its end has failed when there is no such object any more.
+const UNSEEN: &str = "it was deleted before it was seen to have come to its end";
+
 /// What a look at one object showed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Seen {
@@ -50,6 +53,15 @@ impl Seen {
         }
     }
 
+    /// Why the object that `check` is about has failed, if it has. What must come to its end was there, and is never made again
+    /// for that.
+    pub fn failure_of(&self, check: &Check) -> Option<&str> {
+        match self {
+            Self::NotFound if check.ends => Some(UNSEEN),
+            _ => self.failure(),
+        }
+    }
+
     /// The status as Flux spells it, and what is missing.
     pub(crate) fn words(&self) -> (&'static str, &str) {
         match self {
@@ -67,7 +79,7 @@ impl Seen {
 pub fn standing<'a>(looks: impl IntoIterator<Item = (&'a Check, &'a Seen)>) -> Standing {
     let mut all = Standing::Well;
     for (check, seen) in looks {
-        if seen.failure().is_some() {
+        if seen.failure_of(check).is_some() {
             return Standing::Stalled;
         }
         if !seen.is_well(check) {
@@ -81,7 +93,7 @@ pub fn standing<'a>(looks: impl IntoIterator<Item = (&'a Check, &'a Seen)>) -> S
 pub fn stalled<'a>(looks: impl IntoIterator<Item = (&'a Check, &'a Seen)>) -> String {
     let failed = looks
         .into_iter()
-        .filter(|(_, seen)| seen.failure().is_some());
+        .filter(|(check, seen)| seen.failure_of(check).is_some());
     format!("failed early due to stalled resources: [{}]", list(failed))
 }
 
@@ -105,6 +117,7 @@ fn list<'a>(looks: impl Iterator<Item = (&'a Check, &'a Seen)>) -> String {
             continue;
         }
         let (status, why) = seen.words();
+        let why = seen.failure_of(check).unwrap_or(why);
         let subject = check.entry.id.subject();
         let why: String = why.chars().take(MOST_WORDS).collect();
         told.push(match why.is_empty() {
@@ -136,6 +149,7 @@ mod tests {
             },
             may_vanish: kind == "Job",
             ends: false,
+            leaves: None,
             judge: None,
         }
     }
@@ -161,6 +175,22 @@ mod tests {
             let told = standing([(&web, first), (&job, second)]);
             assert_eq!(told, want, "{first:?}, {second:?}");
         }
+    }
+
+    #[test]
+    fn what_must_come_to_its_end_and_is_gone_has_failed_at_once() {
+        let hook = Check {
+            ends: true,
+            may_vanish: false,
+            ..check("Job", "migrate")
+        };
+        let looks = [(&hook, &Seen::NotFound)];
+        assert_eq!(standing(looks), Standing::Stalled);
+        assert_eq!(
+            stalled(looks),
+            "failed early due to stalled resources: [Job/acme/migrate status: 'NotFound': \
+             it was deleted before it was seen to have come to its end]"
+        );
     }
 
     #[test]

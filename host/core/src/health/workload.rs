@@ -135,15 +135,23 @@ pub(super) fn job(object: &Value) -> Verdict {
     if object.pointer("/spec/suspend") == Some(&Value::Bool(true)) {
         return Verdict::Current;
     }
-    if let Some(failed) = condition(object, "Failed").filter(|c| c.is("True")) {
-        return Verdict::Failed(format!("the job failed: {}", failed.message));
+    ended(object).unwrap_or_else(|| {
+        let done = count(object, "/status/succeeded");
+        let wanted = number(object, "/spec/completions").unwrap_or(1);
+        Verdict::waiting(format!("{done} of {wanted} completions"))
+    })
+}
+
+/// How a Job has ended, if it has.
+pub(super) fn ended(job: &Value) -> Option<Verdict> {
+    if let Some(failed) = condition(job, "Failed").filter(|c| c.is("True")) {
+        return Some(Verdict::Failed(format!(
+            "the job failed: {}",
+            failed.message
+        )));
     }
-    if condition(object, "Complete").is_some_and(|c| c.is("True")) {
-        return Verdict::Current;
-    }
-    let done = count(object, "/status/succeeded");
-    let wanted = number(object, "/spec/completions").unwrap_or(1);
-    Verdict::waiting(format!("{done} of {wanted} completions"))
+    let complete = condition(job, "Complete").is_some_and(|c| c.is("True"));
+    complete.then_some(Verdict::Current)
 }
 
 pub(super) fn pod(object: &Value) -> Verdict {

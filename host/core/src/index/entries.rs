@@ -57,6 +57,13 @@ impl Index {
         news
     }
 
+    /// The sources that this entry is called for elsewhere than it will be.
+    pub fn moved_by(&self, by: &EntryHook) -> BTreeSet<NamespacedName> {
+        let known = self.entries.get(&by.hook.receiver);
+        let known = known.filter(|known| known.by.path != by.path);
+        known.map(|known| known.sources.clone()).unwrap_or_default()
+    }
+
     /// The entry that a source is called for by.
     pub fn entry_of(&self, source: &NamespacedName) -> Option<&EntryHook> {
         self.entry(self.entry_of.get(source)?)
@@ -197,6 +204,9 @@ mod tests {
         let (web, api) = (id("acme/web"), id("acme/api"));
         index.call_source(&web, Some(one.clone()));
         index.call_source(&api, Some(one.clone()));
+        assert_eq!(index.moved_by(&one), BTreeSet::new());
+        let both = BTreeSet::from([api.clone(), web.clone()]);
+        assert_eq!(index.moved_by(&two), both, "the one takes the other along");
         assert!(index.call_source(&web, Some(two.clone())), "it is news");
         assert_eq!(index.hook(&one.path), None);
         assert_eq!(woken(&index, &two.path).len(), 2, "the entry is the same");

@@ -2,13 +2,20 @@
 //!
 //! First what delivers, since what it applied is deleted as the tenant's account; then the rights; then, once each is confirmed,
 //! the namespaces that the landlord has made. What was there before it stays: namespaces that were adopted, and the accounts in
-//! them. It deliberately deletes nothing: who does is `reeve::landlord`'s.
+//! them. Nobody keeps the rights by keeping what delivers: it is waited for while the controller has something to delete with it, and
+//! not for ever. It deliberately deletes nothing: who does is `reeve::landlord`'s.
 
-use reeve_api::LANDLORD_FINALIZER;
+use jiff::{SignedDuration, Timestamp};
 use reeve_api::name::{NamespaceName, TenantName};
 use reeve_api::tenant::{DeletionPolicy, Departure, Tenant};
+use reeve_api::{FINALIZER, LANDLORD_FINALIZER};
 
 use super::{Made, Seen};
+
+/// How long something that delivers is waited for once it is deleted: long enough for people to mend what keeps it.
+const PATIENCE: SignedDuration = SignedDuration::from_secs(60 * 60);
+/// How many of the things that are left are named.
+const NAMED: usize = 3;
 
 /// Whether the Tenant is being deleted.
 pub fn is_leaving(tenant: &Tenant) -> bool {
@@ -52,6 +59,22 @@ pub fn within(seen: &Seen) -> &'static [Made] {
     }
 }
 
+/// Whether something that delivers is waited for before the rights go: as long as the controller has not let go of it, which it does
+/// when what was applied is gone. What others hold on to it for is not for the account's rights to wait for.
+pub fn is_awaited(finalizers: &[String], since: Option<Timestamp>, now: Timestamp) -> bool {
+    let Some(since) = since else { return true };
+    let ours = finalizers.iter().any(|one| one == FINALIZER);
+    ours && now.duration_since(since) < PATIENCE
+}
+
+/// How something is told that is on its way, with who holds it.
+pub fn left(what: &str, finalizers: &[String]) -> String {
+    match finalizers {
+        [] => what.to_owned(),
+        held => format!("{what} (held by {})", held.join(", ")),
+    }
+}
+
 /// What becomes of one of the namespaces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
@@ -76,11 +99,20 @@ pub fn fate(name: &TenantName, uid: &str, seen: &Seen) -> Fate {
     }
 }
 
-/// What is told of a Tenant that goes, while there is something to wait for: namespaces that somebody has to confirm, and what
-/// else is still there.
-pub fn told(name: &TenantName, waiting: Vec<NamespaceName>, left: usize) -> Departure {
-    let message = if waiting.is_empty() {
-        format!("what was made of it is being deleted: {left} of it are left")
+/// What is told of a Tenant that goes, while there is something to wait for: namespaces that somebody has to confirm, what else is
+/// still there, and what is waited for no more.
+pub fn told(
+    name: &TenantName,
+    waiting: Vec<NamespaceName>,
+    left: &[String],
+    behind: &[String],
+) -> Departure {
+    let mut message = if waiting.is_empty() {
+        format!(
+            "what was made of it is being deleted: {} of it are left: {}",
+            left.len(),
+            named(left)
+        )
     } else {
         let names: Vec<&str> = waiting.iter().map(NamespaceName::as_str).collect();
         format!(
@@ -88,9 +120,21 @@ pub fn told(name: &TenantName, waiting: Vec<NamespaceName>, left: usize) -> Depa
             names.join(", ")
         )
     };
+    if !behind.is_empty() {
+        message += &format!("; waited for no more: {}", named(behind));
+    }
     Departure {
         message,
         namespaces: waiting,
+    }
+}
+
+fn named(all: &[String]) -> String {
+    let shown: Vec<&str> = all.iter().take(NAMED).map(String::as_str).collect();
+    let shown = shown.join(", ");
+    match all.len().saturating_sub(NAMED) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
     }
 }
 
@@ -170,14 +214,41 @@ mod tests {
     #[test]
     fn what_waits_is_named_with_the_way_on_and_the_way_back() {
         let acme: TenantName = "acme".parse().unwrap();
-        let told = super::told(&acme, vec!["acme".parse().unwrap()], 0);
+        let told = super::told(&acme, vec!["acme".parse().unwrap()], &[], &[]);
         assert!(told.message.contains("reeve tenant remove acme --confirm"));
         assert!(told.message.contains("Orphan"));
         assert_eq!(told.namespaces, ["acme"]);
-        assert!(
-            super::told(&acme, Vec::new(), 3)
-                .message
-                .contains("3 of it")
-        );
+    }
+
+    #[test]
+    fn what_is_left_is_named_with_who_holds_it() {
+        let acme: TenantName = "acme".parse().unwrap();
+        let of = |number: usize| left(&format!("Kustomization acme/{number}"), &["x/y".to_owned()]);
+        let all: Vec<String> = (0..5).map(of).collect();
+        let told = super::told(&acme, Vec::new(), &all, &[]);
+        let words = "5 of it are left: Kustomization acme/0 (held by x/y), ";
+        assert!(told.message.contains(words), "{}", told.message);
+        assert!(told.message.ends_with(" and 2 more"), "{}", told.message);
+        let told = super::told(&acme, Vec::new(), &all, &all[..1]);
+        let words = "; waited for no more: Kustomization acme/0 (held by x/y)";
+        assert!(told.message.ends_with(words), "{}", told.message);
+    }
+
+    #[test]
+    fn what_delivers_is_waited_for_while_the_controller_holds_it_and_not_for_ever() {
+        let at = |minute: i64| Timestamp::from_second(60 * minute).unwrap();
+        let both = [FINALIZER.to_owned(), "acme.example/stay".to_owned()];
+        for (finalizers, since, now, want) in [
+            (&both[..0], None, 0, true),
+            (&both[1..], None, 500, true),
+            (&both[..1], Some(10), 11, true),
+            (&both[..], Some(10), 69, true),
+            (&both[..], Some(10), 70, false),
+            (&both[1..], Some(10), 11, false),
+            (&both[..0], Some(10), 11, false),
+        ] {
+            let is = is_awaited(finalizers, since.map(at), at(now));
+            assert_eq!(is, want, "{finalizers:?} {since:?} {now}");
+        }
     }
 }

@@ -78,7 +78,7 @@ struct Known {
 impl Known {
     fn of(grounds: &Grounds, tenants: &Tenants, namespaces: &BTreeSet<NamespaceName>) -> Self {
         let mut known = Self {
-            taken: tenants.sources().clone(),
+            taken: tenants.sources().cloned().collect(),
             ..Self::default()
         };
         for namespace in namespaces {

@@ -7,7 +7,7 @@
 use reeve_api::name::NamespaceName;
 use serde_json::Value;
 
-use super::{Finding, Is};
+use super::{Finding, Found, Is, last};
 use crate::labelled::Labelled;
 use crate::others::Hosts;
 use crate::tenancy::Grounds;
@@ -26,11 +26,7 @@ const HOSTS: &str = "--allow-artifact-hosts";
 
 /// Flux's.
 pub(super) fn flux(deployments: &[Value]) -> Vec<Finding> {
-    let theirs = |one: &&Value| {
-        let name = text(one, "/metadata/name");
-        CONTROLLERS.iter().any(|start| name.starts_with(start))
-    };
-    let found: Vec<Finding> = deployments.iter().filter(theirs).map(one_of_flux).collect();
+    let found: Vec<Finding> = theirs(deployments).map(one_of_flux).collect();
     if found.is_empty() {
         let says = "no Deployment of Flux's controllers was found";
         return vec![Finding::new("Flux", Is::Note, says).next(format!(
@@ -41,8 +37,33 @@ pub(super) fn flux(deployments: &[Value]) -> Vec<Finding> {
     found
 }
 
+/// Those of Flux's that work on kinds of ours.
+pub(super) fn theirs(deployments: &[Value]) -> impl Iterator<Item = &Value> {
+    deployments.iter().filter(|one| {
+        let name = text(one, "/metadata/name");
+        CONTROLLERS.iter().any(|start| name.starts_with(start))
+    })
+}
+
+/// Those that run and would work on what ours work on: all, unless each of ours follows one label and they pass over what has it.
+pub(super) fn colliding<'d>(flux: &'d [Value], ours: &[Value]) -> Vec<&'d Value> {
+    let labels = ours
+        .iter()
+        .map(|one| selector(one)?.parse::<Labelled>().ok());
+    let labels: Option<Vec<Labelled>> = labels.collect();
+    let labels = labels.unwrap_or_default();
+    let passes_over = |one: &Value| {
+        let theirs = selector(one).unwrap_or_default();
+        !labels.is_empty() && labels.iter().all(|label| label.is_passed_over_by(&theirs))
+    };
+    theirs(flux)
+        .filter(|one| !is_stopped(one) && !passes_over(one))
+        .collect()
+}
+
 /// Ours.
-pub(super) fn ours(deployments: &[Value]) -> Vec<Finding> {
+pub(super) fn ours(found: &Found) -> Vec<Finding> {
+    let deployments = &found.ours;
     if deployments.is_empty() {
         let says = "no Deployment of reeve's controller was found";
         let next = format!(
@@ -51,27 +72,31 @@ pub(super) fn ours(deployments: &[Value]) -> Vec<Finding> {
         );
         return vec![Finding::new("reeve", Is::Note, says).next(next)];
     }
-    let one = |deployment: &Value| {
-        let subject = subject(deployment);
-        match selector(deployment) {
-            _ if is_rolling(deployment) => rolling(deployment),
-            Some(label) if label == Labelled::ours().to_string() => Finding::new(
-                subject,
-                Is::Note,
-                "follows what is handed over, and nothing else",
-            ),
-            _ => Finding::new(
-                subject,
-                Is::InTheWay,
-                "would work on objects that are Flux's",
-            )
-            .next(format!(
-                "`helm upgrade reeve … --reset-then-reuse-values --set watchLabelSelector={}`",
-                Labelled::ours()
-            )),
-        }
-    };
-    deployments.iter().map(one).collect()
+    let all = deployments.iter();
+    all.flat_map(|deployment| one_of_ours(deployment, found))
+        .collect()
+}
+
+fn one_of_ours(deployment: &Value, found: &Found) -> Vec<Finding> {
+    if is_rolling(deployment) {
+        return vec![rolling(deployment)];
+    }
+    let (subject, label) = (subject(deployment), Labelled::ours().to_string());
+    let selector = selector(deployment).filter(|selector| !selector.is_empty());
+    if selector.as_ref() == Some(&label) {
+        let says = "follows what is handed over, and nothing else";
+        let follows = Finding::new(subject.as_str(), Is::Note, says);
+        return vec![follows, last::note(subject, found)];
+    }
+    if selector.is_none() && last::is_over(found) {
+        let says = "follows everything, and nothing of Flux's is left that it would work on, too";
+        return vec![Finding::new(subject, Is::Note, says)];
+    }
+    let says = "would work on objects that are Flux's";
+    let next = format!(
+        "`helm upgrade reeve … --reset-then-reuse-values --set watchLabelSelector={label}`"
+    );
+    vec![Finding::new(subject, Is::InTheWay, says).next(next)]
 }
 
 /// From where each of ours fetches what others keep: as it is told, or else as it is on this ground.
@@ -95,7 +120,7 @@ pub(super) fn hosts(deployments: &[Value], ground: &Grounds) -> Vec<Hosts> {
 
 fn one_of_flux(deployment: &Value) -> Finding {
     let subject = subject(deployment);
-    if deployment.pointer("/spec/replicas").and_then(Value::as_i64) == Some(0) {
+    if is_stopped(deployment) {
         return Finding::new(subject, Is::Note, "is scaled to nothing");
     }
     let passes = selector(deployment).is_some_and(|it| Labelled::ours().is_passed_over_by(&it));
@@ -108,6 +133,10 @@ fn one_of_flux(deployment: &Value) -> Finding {
                 wanted()
             )),
     }
+}
+
+fn is_stopped(deployment: &Value) -> bool {
+    deployment.pointer("/spec/replicas").and_then(Value::as_i64) == Some(0)
 }
 
 /// Whether a pod may still run that was started with other arguments. What says nothing of a generation was not read from a cluster.
@@ -169,7 +198,8 @@ fn values(deployment: &Value, flag: &str) -> Vec<String> {
     found
 }
 
-fn subject(deployment: &Value) -> String {
+/// As findings name it.
+pub(super) fn subject(deployment: &Value) -> String {
     let (namespace, name) = (
         text(deployment, "/metadata/namespace"),
         text(deployment, "/metadata/name"),

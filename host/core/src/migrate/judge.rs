@@ -109,7 +109,8 @@ pub(super) fn stays(
     };
     if applies_flux(object) {
         let why = "it applies Flux itself, and goes with it when Flux is uninstalled";
-        return Some(because(why));
+        let next = "leave it with Flux, and reeve its watchLabelSelector; or take Flux's components out of it without having them pruned (`spec.prune: false` first), and then it can be taken over";
+        return Some(because(why).next(next));
     }
     let why = unread(found, ground, object)?;
     let stays = because(&why.message);

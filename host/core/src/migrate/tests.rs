@@ -466,10 +466,199 @@ fn a_controller_that_would_work_on_what_is_handed_over_is_in_the_way() {
     ] {
         let found = Found {
             ours: vec![deployment("reeve", 1, args)],
+            sources: vec![source("acme/acme")],
             ..Found::default()
         };
         assert_eq!(told(&found).iter().any(|one| one.is == Is::InTheWay), want);
     }
+}
+
+fn started(name: &str, args: Value) -> Value {
+    json!({
+        "metadata": {"namespace": "flux-system", "name": name},
+        "spec": {"replicas": 1, "template": {"spec": {"containers": [{"args": args}]}}},
+    })
+}
+
+/// All is handed over, and none of Flux's controllers is there.
+fn over() -> Found {
+    let ours = started(
+        "reeve",
+        json!(["--watch-label-selector=sharding.fluxcd.io/key=reeve"]),
+    );
+    Found {
+        ours: vec![ours],
+        sources: vec![taken(source("acme/acme"))],
+        kustomizations: vec![taken(kustomization("acme/acme", "acme/acme"))],
+        others: vec![object("Alert", "acme/told", json!({}))],
+        ..Found::default()
+    }
+}
+
+fn last(found: &Found) -> Vec<Finding> {
+    let (grounds, tenants) = (grounds(), tenants());
+    let ground = Ground {
+        grounds: &grounds,
+        tenants: &tenants,
+    };
+    last_step(found, ground)
+}
+
+/// What the report says of our selector, as long as it is the one for migrating.
+fn of_the_selector(found: &Found) -> Vec<String> {
+    let all = told(found);
+    let ours = says(&all, "Deployment/flux-system/reeve", Is::Note);
+    ours.into_iter().map(str::to_owned).collect()
+}
+
+#[test]
+fn reeve_may_follow_everything_once_nothing_is_left_that_flux_would_work_on_too() {
+    assert!(last(&over()).is_empty(), "{:?}", last(&over()));
+    let said = of_the_selector(&over());
+    assert!(said[1].starts_with("may follow everything"), "{said:?}");
+    let passes = json!(["--watch-label-selector=!sharding.fluxcd.io/key"]);
+    let mut stopped = started("kustomize-controller", passes.clone());
+    stopped["spec"]["replicas"] = json!(0);
+    let mut itself = kustomization("flux-system/flux-system", "acme/acme");
+    itself["status"]["inventory"]["entries"] = json!([{
+        "id": "_buckets.source.toolkit.fluxcd.io_apiextensions.k8s.io_CustomResourceDefinition", "v": "v1",
+    }]);
+    type Change = Box<dyn Fn(&mut Found)>;
+    let rows: [(&str, Change); 6] = [
+        (
+            "Deployment/flux-system/source-controller",
+            Box::new(move |it: &mut Found| {
+                it.flux = vec![started("source-controller", passes.clone())]
+            }),
+        ),
+        (
+            "Deployment/flux-system/kustomize-controller",
+            Box::new(move |it: &mut Found| it.flux = vec![stopped.clone()]),
+        ),
+        (
+            "Kustomization/flux-system/flux-system",
+            Box::new(move |it: &mut Found| it.kustomizations.push(itself.clone())),
+        ),
+        (
+            "GitRepository/acme/charts",
+            Box::new(|it: &mut Found| it.sources.push(source("acme/charts"))),
+        ),
+        (
+            "Receiver/acme/hook",
+            Box::new(|it: &mut Found| {
+                it.receivers
+                    .push(object("Receiver", "acme/hook", json!({})))
+            }),
+        ),
+        (
+            "cluster",
+            Box::new(|it: &mut Found| it.unread.push("listing Receivers failed".to_owned())),
+        ),
+    ];
+    for (subject, change) in rows {
+        let mut found = over();
+        change(&mut found);
+        let left = last(&found);
+        assert_eq!(left.len(), 1, "{subject}: {left:?}");
+        assert_eq!(left[0].subject, subject);
+        assert!(
+            left[0].is == Is::InTheWay && left[0].next.is_some(),
+            "{left:?}"
+        );
+        let said = of_the_selector(&found);
+        assert!(
+            said[1].starts_with("has to keep its selector"),
+            "{subject}: {said:?}"
+        );
+        // Told to follow everything all the same.
+        found.ours = vec![started("reeve", json!(["--watch-label-selector="]))];
+        let subject_of_ours = "Deployment/flux-system/reeve";
+        let all = told(&found);
+        assert_eq!(
+            says(&all, subject_of_ours, Is::InTheWay).len(),
+            1,
+            "{subject}: {all:?}"
+        );
+    }
+}
+
+#[test]
+fn who_follows_everything_where_nothing_of_fluxs_is_left_is_in_nobodys_way() {
+    let mut found = over();
+    found.flux = vec![started("helm-controller", json!([]))];
+    assert!(last(&found).is_empty(), "{:?}", last(&found));
+    for args in [json!(["controller"]), json!(["--watch-label-selector="])] {
+        found.ours = vec![started("reeve", args)];
+        let all = told(&found);
+        assert!(all.iter().all(|one| one.is != Is::InTheWay), "{all:?}");
+    }
+    // It follows what was never ours to hand over.
+    found.ours = vec![started(
+        "reeve",
+        json!(["--watch-label-selector=team=acme"]),
+    )];
+    let all = told(&found);
+    assert!(all.iter().any(|one| one.is == Is::InTheWay), "{all:?}");
+}
+
+#[test]
+fn flux_works_on_what_we_do_unless_each_passes_over_what_is_the_others() {
+    let ours = |selector: &str| {
+        let args = json!([format!("--watch-label-selector={selector}")]);
+        vec![started("reeve", args)]
+    };
+    let (label, passes) = ("sharding.fluxcd.io/key=reeve", "!sharding.fluxcd.io/key");
+    for (theirs, ours, want) in [
+        (passes, ours(label), false),
+        ("team notin (acme)", ours("team=acme"), false),
+        ("", ours(label), true),
+        ("team=acme", ours(label), true),
+        (passes, ours(""), true),
+        (passes, vec![started("reeve", json!(["controller"]))], true),
+        (passes, vec![], true),
+        (passes, [ours(label), ours("")].concat(), true),
+    ] {
+        let args = json!([format!("--watch-label-selector={theirs}")]);
+        let flux = [
+            started("source-controller", args.clone()),
+            started("helm-controller", args),
+        ];
+        let found = colliding(&flux, &ours);
+        let all = ["flux-system/source-controller"];
+        assert_eq!(found, all[..usize::from(want)], "{theirs} {ours:?}");
+        let mut stopped = flux;
+        stopped[0]["spec"]["replicas"] = json!(0);
+        assert!(colliding(&stopped, &ours).is_empty(), "{theirs} {ours:?}");
+    }
+}
+
+#[test]
+fn what_flux_applied_itself_from_goes_once_its_components_are_out_of_it() {
+    let mut itself = kustomization("flux-system/flux-system", "flux-system/flux-system");
+    let entry = |id: &str| json!([{"id": id, "v": "v1"}]);
+    let root = |entries: Value, mut of: Value| {
+        of["status"]["inventory"]["entries"] = entries;
+        let found = Found {
+            sources: vec![source("flux-system/flux-system")],
+            kustomizations: vec![of],
+            ..Found::default()
+        };
+        goes(&found, &["flux-system"], Whose::Reeve)
+    };
+    let with =
+        entry("_buckets.source.toolkit.fluxcd.io_apiextensions.k8s.io_CustomResourceDefinition");
+    let unit = root(with, itself.clone());
+    assert_eq!(subjects(&unit), ["GitRepository/flux-system/flux-system"]);
+    let next = unit.stays[0].next.as_deref().unwrap_or_default();
+    assert!(next.contains("spec.prune: false"), "{unit:?}");
+    itself["spec"]["prune"] = json!(false);
+    let without = entry("flux-system_acme_kustomize.toolkit.fluxcd.io_Kustomization");
+    let unit = root(without, itself);
+    let want = "Kustomization/flux-system/flux-system".to_owned();
+    assert!(
+        subjects(&unit).contains(&want) && unit.stays.is_empty(),
+        "{unit:?}"
+    );
 }
 
 #[test]

@@ -13,12 +13,15 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::hook::{Hook, MARK, Role, When};
-use super::{Inventory, ObjectId, Plan, Planned, Proposed, Stage, staged};
+use super::{Entry, Inventory, ObjectId, Plan, Planned, Proposed, Stage, staged};
 
 /// How many letters of the digest are in a hook's name and mark.
 const SHORT: usize = 10;
 /// How long a name may be that is made here: as long as that of a Job.
 const LONGEST_NAME: usize = 63;
+/// For how many seconds a Job that is a hook is there after its end at least, as it asks to remove itself: until then a process
+/// that was away finds out how it ended, and that it was run.
+const KEPT: u64 = 3600;
 
 /// When something is applied: in which phase, and in which wave of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -78,6 +81,27 @@ impl<'p, Standing> Step<'p, Standing> {
     pub fn hooks(&self) -> &'p [Planned] {
         &self.wave.hooks
     }
+
+    /// Whether anything that stays of it may have a say in whether the API server lets in something else: a definition, a namespace,
+    /// a role, an account, a quota, a policy.
+    pub fn decides_on_others(&self) -> bool {
+        self.steady().any(|planned| decides(planned.id()))
+    }
+}
+
+/// All that is not known to do nothing but its own work.
+fn decides(id: &ObjectId) -> bool {
+    let kind = id.kind.as_str();
+    !match id.group.as_str() {
+        "" => matches!(
+            kind,
+            "ConfigMap" | "Secret" | "Service" | "PersistentVolumeClaim" | "Pod"
+        ),
+        "apps" | "batch" | "autoscaling" => true,
+        "policy" => kind == "PodDisruptionBudget",
+        "networking.k8s.io" => matches!(kind, "Ingress" | "NetworkPolicy"),
+        _ => false,
+    }
 }
 
 impl Wave {
@@ -113,6 +137,13 @@ impl<Standing> Plan<Standing> {
     /// Every hook, once for each phase that it runs in.
     pub fn hooks(&self) -> impl Iterator<Item = &Planned> {
         self.waves.iter().flat_map(|wave| &wave.hooks)
+    }
+
+    /// What of it is deleted since nobody wants it any more: not the hooks of earlier syncs whose names were made for those, in whose
+    /// place those of this one come.
+    pub fn dropped(&self) -> impl Iterator<Item = &Entry> {
+        let remade = |id: &ObjectId| self.hooks().any(|hook| hook.is_remade(id));
+        self.prune().iter().filter(move |entry| !remade(&entry.id))
     }
 
     /// Which sync this is, where there is more than one wave or any hook.
@@ -185,6 +216,16 @@ impl Planned {
         goes.is_some_and(|goes| goes.after(well))
     }
 
+    /// Whether that is the same hook, made for another sync.
+    fn is_remade(&self, id: &ObjectId) -> bool {
+        let generated = self.hook.as_ref().is_some_and(|hook| hook.generated);
+        let beside = |own: &ObjectId| {
+            (&own.namespace, &own.group, &own.kind) == (&id.namespace, &id.group, &id.kind)
+        };
+        let base = base(&self.id.name);
+        generated && beside(&self.id) && base.is_some() && base == self::base(&id.name)
+    }
+
     fn mark(&mut self, sync: &str) {
         let Some(hook) = &mut self.hook else { return };
         let short = sync.get(..SHORT).unwrap_or_default();
@@ -194,6 +235,7 @@ impl Planned {
         if let Some(annotations) = annotations.and_then(Value::as_object_mut) {
             annotations.insert(MARK.to_owned(), hook.mark.clone().into());
         }
+        keep(&mut self.manifest);
         if !hook.generated {
             return;
         }
@@ -207,6 +249,25 @@ impl Planned {
             metadata.shift_remove("generateName");
             metadata.insert("name".to_owned(), self.id.name.clone().into());
         }
+    }
+}
+
+/// Of a name that was made here what all that are made of the same have.
+fn base(name: &str) -> Option<&str> {
+    let (base, own) = name.rsplit_once('-')?;
+    let is_own = own.len() == SHORT && own.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_own.then_some(base)
+}
+
+/// Has a Job remove itself no sooner than its end is seen.
+fn keep(manifest: &mut Value) {
+    let is = |key: &str, want: &str| manifest.get(key).and_then(Value::as_str) == Some(want);
+    if !is("kind", "Job") || !is("apiVersion", "batch/v1") {
+        return;
+    }
+    let asked = manifest.pointer_mut("/spec/ttlSecondsAfterFinished");
+    if let Some(seconds) = asked.filter(|asked| asked.as_u64().is_some_and(|asked| asked < KEPT)) {
+        *seconds = KEPT.into();
     }
 }
 

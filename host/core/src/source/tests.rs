@@ -291,3 +291,35 @@ fn paths_begin_at_the_root_whatever_they_begin_with() {
     let wanted = with("sparseCheckout", json!(["./apps", "/infra/dns/"])).unwrap();
     assert_eq!(wanted.sparse, ["apps", "infra/dns"]);
 }
+
+#[test]
+fn the_version_in_a_tag_is_no_place_and_all_before_it_is() {
+    for (tag, track) in [
+        ("v1.2.3", None),
+        ("1.2.3-rc.1", None),
+        ("2026-11-23", None),
+        ("0a1b2c3", None),
+        ("deadbeef", None),
+        ("latest", Some("latest")),
+        ("prod", Some("prod")),
+        ("prod-7", Some("prod")),
+        ("prod7", Some("prod")),
+        ("prod-v1.2", Some("prod")),
+        ("app/v1.2.3", Some("app")),
+        ("main-a1b2c3d-1699", Some("main")),
+        ("", None),
+        ("-", None),
+    ] {
+        assert_eq!(super::track(tag), track, "{tag:?}");
+    }
+    let place = |reference: Reference| reference.place();
+    assert_eq!(place(Reference::Tag("v2".into())), None);
+    assert_eq!(
+        place(Reference::Tag("prod-2".into())).as_deref(),
+        Some("tag prod")
+    );
+    assert_eq!(
+        place(Reference::Branch("prod".into())).as_deref(),
+        Some("prod")
+    );
+}

@@ -6,7 +6,8 @@
 //!
 //! While calls of webhooks tell of what is new, a repository is polled at leisure. They do while the revision that it has is one
 //! that a call named, by its commit: a revision that a poll came upon was told by nobody, and polling comes back; so it does when
-//! calls were turned away for being too many, until one that is let in names what is there. What was called for while a process
+//! calls were turned away for being too many, or may come at a path that is nobody's any more, until one that is let in names what is
+//! there. What was called for while a process
 //! began, nobody may have heard: so it looks twice before it rests. A signature
 //! that is asked for is held against the keys at each run, so what is signed is polled as ever. What it deliberately doesn't:
 //! know a secret; where a login is from is all that is told of one.
@@ -60,6 +61,7 @@ pub fn tell_upstream(
     let now = frame.now;
     let before = previous.upstream.clone().unwrap_or_default();
     let may_rest = heard.told;
+    let polling = polling(heard.polling.clone(), before.polling.as_ref());
     let mut after = match outcome {
         // Nothing was looked at, and nothing will be.
         SourceOutcome::Suspended => Upstream {
@@ -67,13 +69,14 @@ pub fn tell_upstream(
             ..before.clone()
         },
         _ => Upstream {
-            announced: is_announced(&before, &heard, head(outcome).as_deref()),
+            announced: is_announced(&before, &heard, head(outcome).as_deref())
+                && !is_called_elsewhere(&before, polling.as_ref()),
             delivery: heard.delivery.or_else(|| before.delivery.clone()),
             fetch: heard.fetch.or_else(|| before.fetch.clone()),
             head: head(outcome).or_else(|| before.head.clone()),
             login: heard.login.or_else(|| before.login.clone()),
             next_try: before.next_try.clone(),
-            polling: polling(heard.polling, before.polling.as_ref()),
+            polling,
             receivers: heard.receivers,
             unconfigured: (heard.unconfigured).unwrap_or_else(|| before.unconfigured.clone()),
         },
@@ -127,6 +130,13 @@ fn is_announced(before: &Upstream, heard: &Heard, head: Option<&str>) -> bool {
     let commit = head.rsplit_once(':').map_or(head, |(_, commit)| commit);
     let stays = before.announced && before.head.as_deref() == Some(head);
     heard.called && !heard.missed && (stays || heard.announced.as_deref() == Some(commit))
+}
+
+/// Whether the hook of its entry has another path than before: a forge may call the old one still.
+fn is_called_elsewhere(before: &Upstream, polling: Option<&PollingOrigin>) -> bool {
+    let path = |polling: Option<&PollingOrigin>| polling.and_then(|it| it.hook.clone());
+    let known = path(before.polling.as_ref());
+    known.is_some() && known != path(polling)
 }
 
 /// Whether a run ended well, and nothing but a push makes another of it.
@@ -463,6 +473,29 @@ mod tests {
             let (told, waits) = wait(&status, heard, outcome);
             assert_eq!(waits > minute, slow, "{says}");
             assert!(!slow || waits >= hour, "{says}: {waits:?}");
+            status = told;
+        }
+    }
+
+    #[test]
+    fn what_was_told_at_a_path_that_is_nobodys_any_more_does_not_count() {
+        let at = |path: &str, announced: Option<&str>| Heard {
+            polling: Some(PollingOrigin {
+                hook: Some(path.to_owned()),
+                ..PollingOrigin::default()
+            }),
+            ..called(announced)
+        };
+        let mut status = GitRepositoryStatus::default();
+        for (says, heard, rests) in [
+            ("a call told of it", at("/hook/a", Some("1")), true),
+            ("and it stands", at("/hook/a", None), true),
+            ("the path is another", at("/hook/b", None), false),
+            ("and nobody has called there", at("/hook/b", None), false),
+            ("somebody has", at("/hook/b", Some("1")), true),
+        ] {
+            let (told, waits) = wait(&status, heard, &found("main@sha1:1"));
+            assert_eq!(waits > Duration::from_secs(60), rests, "{says}");
             status = told;
         }
     }

@@ -1,15 +1,18 @@
 //! The story of one run of a WriteBack: what was committed, and what could not be.
 //!
-//! Values of fields stand in the commit, and that of a side which lost in an event; no status holds one. What it deliberately
-//! doesn't: say which change is written (`writeback`), or remember what is not settled (`ward`).
+//! Values of fields stand in the commit, and that of a side which lost in an event; no status holds one. No list in it is so long
+//! that the API server would not take it. What it deliberately doesn't: say which change is written (`writeback`), or remember what
+//! is not settled (`ward`).
 
 use std::collections::BTreeMap;
 
+use reeve_api::condition::{self, Status, Type};
 use reeve_api::reason::Reason;
 use reeve_api::writeback::{
-    WriteBackAgreement, WriteBackCommit, WriteBackConflict, WriteBackRefusal, WriteBackRequest,
-    WriteBackStatus, WrittenObject,
+    WriteBackCommit, WriteBackConflict, WriteBackRefusal, WriteBackRequest, WriteBackStatus,
+    WrittenObject,
 };
+use serde::Serialize;
 
 use super::{
     Event, Frame, Memory, Next, Page, Told, after, asked_for, handled, observed, remember_failure,
@@ -18,9 +21,12 @@ use super::{
 use crate::failure::Explained;
 use crate::schedule;
 use crate::ward::Left;
+use crate::writeback::Remembered;
 
-/// The most entries of a list in the status.
+/// The most entries of a list in the status, and the most bytes of one: all of them together, with what is remembered, are far from
+/// what etcd takes.
 const LISTED: usize = 50;
+const BYTES: usize = 64 << 10;
 /// The most objects that one event names.
 const NAMED: usize = 10;
 
@@ -65,7 +71,9 @@ pub struct Looked {
     /// What is in files of its own that go with it; None: as before.
     pub made: Option<Vec<String>>,
     /// When which files of their own were as their objects; None: as before.
-    pub agreed: Option<Vec<WriteBackAgreement>>,
+    pub agreed: Option<Remembered>,
+    /// What is listed once in an interval, and not watched; None: as before.
+    pub listed: Option<Vec<String>>,
 }
 
 /// What the world reads about a run of a WriteBack that began with `previous` and came to `outcome`.
@@ -76,7 +84,7 @@ pub fn tell_writeback(
 ) -> Told<WriteBackStatus> {
     let mut told = match outcome {
         WriteBackOutcome::Suspended => Told {
-            status: previous.clone(),
+            status: unwatched(previous),
             events: Vec::new(),
             next: Next::Watch,
             memory: frame.memory,
@@ -90,6 +98,14 @@ pub fn tell_writeback(
     told
 }
 
+/// The status of one that looks at nothing.
+fn unwatched(previous: &WriteBackStatus) -> WriteBackStatus {
+    let mut status = previous.clone();
+    status.listed.clear();
+    let _was_there = condition::remove(&mut status.conditions, Type::PartlyWatched);
+    status
+}
+
 fn done(previous: &WriteBackStatus, frame: &Frame<'_>, looked: &Looked) -> Told<WriteBackStatus> {
     let mut status = listed(previous, looked);
     let mut page = Page::new(&previous.conditions, frame);
@@ -99,6 +115,7 @@ fn done(previous: &WriteBackStatus, frame: &Frame<'_>, looked: &Looked) -> Told<
         false => Reason::Succeeded,
     };
     page.ready(reason, &summary(&status));
+    bounds(&mut page, looked);
     status.conditions = page.conditions;
     let mut events = events(previous, &status, looked);
     let asked = asked_for(
@@ -128,6 +145,7 @@ fn failed(
     let mut page = Page::new(&previous.conditions, frame);
     let message = words(why);
     page.failed(why, &message, Some("Reconciliation in progress"));
+    bounds(&mut page, looked);
     status.conditions = page.conditions;
     let mut events = events(previous, &status, looked);
     let handled = previous.last_handled_reconcile_at.as_ref();
@@ -153,10 +171,12 @@ fn listed(previous: &WriteBackStatus, looked: &Looked) -> WriteBackStatus {
     let fresh = |one: &WrittenObject| looked.written.iter().any(|new| new.object == one.object);
     let mut written = looked.written.clone();
     written.extend(previous.written.iter().filter(|one| !fresh(one)).cloned());
-    written.truncate(LISTED);
-    status.written = written;
+    (status.written, _) = some(written.into_iter());
     status.made = looked.made.clone().unwrap_or(status.made);
-    status.agreed = looked.agreed.clone().unwrap_or(status.agreed);
+    if let Some(memory) = &looked.agreed {
+        status.agreed = memory.told();
+        status.agreed_since = memory.since().map(str::to_owned);
+    }
     status.request = match &looked.request {
         Requested::Same => status.request,
         Requested::Is(request) => Some(request.clone()),
@@ -165,14 +185,59 @@ fn listed(previous: &WriteBackStatus, looked: &Looked) -> WriteBackStatus {
     let refused = looked.left.iter().flat_map(|left| &left.refused);
     let conflicts = looked.left.iter().flat_map(|left| &left.conflicts);
     let paused = looked.left.iter().filter_map(|left| left.paused.as_ref());
-    let more = refused.clone().count().saturating_sub(LISTED)
-        + conflicts.clone().count().saturating_sub(LISTED)
-        + paused.clone().count().saturating_sub(LISTED);
-    status.refused = refused.take(LISTED).cloned().collect();
-    status.conflicts = conflicts.take(LISTED).cloned().collect();
-    status.paused = paused.take(LISTED).cloned().collect();
+    let mut more = [0; 4];
+    (status.refused, more[0]) = some(refused.cloned());
+    (status.conflicts, more[1]) = some(conflicts.cloned());
+    (status.paused, more[2]) = some(paused.cloned());
+    let all = looked.listed.as_ref().unwrap_or(&previous.listed);
+    (status.listed, more[3]) = some(all.iter().cloned());
+    let more: usize = more.iter().sum();
     status.more = i64::try_from(more).ok().filter(|more| *more > 0);
     status
+}
+
+/// As many of them as a list may have, and how many more there are.
+fn some<T: Serialize>(all: impl Iterator<Item = T>) -> (Vec<T>, usize) {
+    let (mut some, mut more, mut bytes) = (Vec::new(), 0, 0);
+    for one in all {
+        // What cannot be written down is not.
+        let size = serde_json::to_vec(&one).map_or(BYTES, |text| text.len());
+        if more > 0 || some.len() == LISTED || bytes + size > BYTES {
+            more += 1;
+        } else {
+            bytes += size;
+            some.push(one);
+        }
+    }
+    (some, more)
+}
+
+/// What there is not enough room for: watches of all kinds, and what is remembered of all files.
+fn bounds(page: &mut Page<'_>, looked: &Looked) {
+    match looked.listed.as_ref().map(Vec::len) {
+        None => {}
+        Some(0) => page.remove(&[Type::PartlyWatched]),
+        Some(kinds) => {
+            let message = format!(
+                "there are not enough watches for all that the rules are about: what is in status.listed, of {kinds} kinds, is \
+                 listed once in an interval, and what changes there is written that much later; hint: name resources and namespaces \
+                 in the rules, what they name is watched first"
+            );
+            let kind = Type::PartlyWatched;
+            page.mark(kind, Status::True, Reason::QuotaExceeded, &message);
+        }
+    }
+    match looked.agreed.as_ref().map(Remembered::is_full) {
+        None => {}
+        Some(false) => page.remove(&[Type::AgreedFull]),
+        Some(true) => {
+            let message = "status.agreed is full: of files that are not in it it is not known which side has changed what differs, so that \
+                           the cluster's value is written and the other told as a conflict; hint: bring files that only git has \
+                           changed to the cluster, or take them back, or have more than one WriteBack share the objects";
+            let kind = Type::AgreedFull;
+            page.mark(kind, Status::True, Reason::StatusFull, message);
+        }
+    }
 }
 
 /// What `Ready` says.
@@ -208,6 +273,7 @@ fn events(previous: &WriteBackStatus, now: &WriteBackStatus, looked: &Looked) ->
         events.push(Event::normal(Reason::WrittenBack, &message, &metadata));
     }
     events.extend(of_request(previous.request.as_ref(), now.request.as_ref()));
+    events.extend(of_bounds(previous, looked));
     let is_new = |one: &&WriteBackRefusal| !previous.refused.contains(*one);
     let refused: Vec<String> = now.refused.iter().filter(is_new).map(refusal).collect();
     if !refused.is_empty() {
@@ -227,6 +293,27 @@ fn events(previous: &WriteBackStatus, now: &WriteBackStatus, looked: &Looked) ->
                 &BTreeMap::new(),
             ));
         }
+    }
+    events
+}
+
+/// That there is not enough room for something, when that begins.
+fn of_bounds(previous: &WriteBackStatus, looked: &Looked) -> Vec<Event> {
+    let is_known = |r#type| condition::is_true(&previous.conditions, r#type);
+    let mut events = Vec::new();
+    let listed = looked.listed.iter().flatten().cloned();
+    let listed = named(listed);
+    if !listed.is_empty() && !is_known(Type::PartlyWatched) {
+        let message = format!(
+            "listed once in an interval and not watched, since there are not enough watches: {listed}"
+        );
+        let (reason, none) = (Reason::QuotaExceeded, BTreeMap::new());
+        events.push(Event::warning(reason, &message, &none));
+    }
+    if looked.agreed.as_ref().is_some_and(Remembered::is_full) && !is_known(Type::AgreedFull) {
+        let message = "status.agreed is full: what differs in files that are not in it is told as a conflict from here on";
+        let (reason, none) = (Reason::StatusFull, BTreeMap::new());
+        events.push(Event::warning(reason, message, &none));
     }
     events
 }
@@ -303,7 +390,7 @@ mod tests {
     use std::time::Duration;
 
     use jiff::Timestamp;
-    use reeve_api::condition::{self, Type};
+    use reeve_api::writeback::WriteBackAgreement;
 
     use super::*;
     use crate::failure::Turn;
@@ -545,5 +632,96 @@ mod tests {
             (ready.status.as_str(), ready.reason.as_str()),
             ("False", "PushRejected")
         );
+    }
+
+    /// The condition of a type, and the events, that come of a run.
+    fn after(
+        status: &mut WriteBackStatus,
+        looked: Looked,
+        r#type: Type,
+    ) -> (Option<String>, Vec<String>) {
+        let outcome = WriteBackOutcome::Looked(looked);
+        let told = tell_writeback(status, &frame(Memory::default()), &outcome);
+        *status = told.status;
+        let found = condition::find(&status.conditions, r#type);
+        let events = told.events.into_iter().map(|event| event.message);
+        (found.map(|one| one.reason.clone()), events.collect())
+    }
+
+    #[test]
+    fn what_is_not_watched_is_named_and_told_once_and_no_more_once_all_is() {
+        let mut status = WriteBackStatus::default();
+        let listed = |kinds: Option<usize>| Looked {
+            listed: kinds.map(|kinds| {
+                (0..kinds)
+                    .map(|n| format!("zebra-{n:02}s in acme"))
+                    .collect()
+            }),
+            ..Looked::default()
+        };
+        let kind = Type::PartlyWatched;
+        assert_eq!(after(&mut status, listed(Some(0)), kind), (None, vec![]));
+        let (reason, events) = after(&mut status, listed(Some(60)), kind);
+        assert_eq!(reason.as_deref(), Some("QuotaExceeded"));
+        let [event] = &events[..] else {
+            panic!("{events:?}")
+        };
+        assert!(event.contains("zebra-09s in acme; and 50 more"), "{event}");
+        assert_eq!((status.listed.len(), status.more), (50, Some(10)));
+        let (reason, events) = after(&mut status, listed(None), kind);
+        assert_eq!((reason.is_some(), events), (true, vec![]), "as before");
+        assert_eq!(status.listed.len(), 50);
+        let suspended = WriteBackOutcome::Suspended;
+        let rests = tell_writeback(&status, &frame(Memory::default()), &suspended).status;
+        assert!(rests.listed.is_empty() && !condition::is_true(&rests.conditions, kind));
+        assert_eq!(after(&mut status, listed(Some(0)), kind), (None, vec![]));
+        assert!(status.listed.is_empty());
+    }
+
+    #[test]
+    fn that_not_all_files_can_be_remembered_is_told_until_they_can() {
+        let full: Vec<WriteBackAgreement> = (0..1000)
+            .map(|n| WriteBackAgreement {
+                digest: None,
+                file: format!("{n:04}"),
+                revision: "main@sha1:0123456789012345678901234567890123456789".to_owned(),
+            })
+            .collect();
+        let memory = |agreed: &[WriteBackAgreement]| {
+            let status = WriteBackStatus {
+                agreed: agreed.to_vec(),
+                ..WriteBackStatus::default()
+            };
+            Remembered::of(&status, "main")
+        };
+        let looked = |agreed| Looked {
+            agreed,
+            ..Looked::default()
+        };
+        let (mut status, kind) = (WriteBackStatus::default(), Type::AgreedFull);
+        let (reason, events) = after(&mut status, looked(Some(memory(&full))), kind);
+        assert_eq!((reason.as_deref(), events.len()), (Some("StatusFull"), 1));
+        assert_eq!(status.agreed, full);
+        let (reason, events) = after(&mut status, looked(None), kind);
+        assert_eq!((reason.is_some(), events.len()), (true, 0));
+        let (reason, _) = after(&mut status, looked(Some(memory(&full[..10]))), kind);
+        assert_eq!((reason, status.agreed.len()), (None, 10));
+    }
+
+    #[test]
+    fn no_words_are_so_long_that_a_status_is_larger_than_it_may_be() {
+        let long = |n: usize| format!("Secret/acme/{n}/{}", "a".repeat(5000));
+        let mut status = WriteBackStatus::default();
+        let looked = Looked {
+            left: (0..60).map(|n| refused(&long(n))).collect(),
+            written: (0..60).map(|n| object(&long(n), None)).collect(),
+            listed: Some((0..60).map(long).collect()),
+            ..Looked::default()
+        };
+        after(&mut status, looked, Type::Ready);
+        let text = serde_json::to_string(&status).unwrap();
+        assert!(text.len() < 4 * BYTES, "{}", text.len());
+        let told = status.refused.len() + status.listed.len();
+        assert_eq!(status.more, Some(120 - i64::try_from(told).unwrap()));
     }
 }

@@ -140,6 +140,23 @@ fn what_has_failed_is_said_again_in_the_same_words() {
 }
 
 #[test]
+fn a_hook_that_is_gone_before_its_end_was_seen_has_failed_and_does_not_run_again() {
+    let plan = plan("main@sha1:1", "");
+    let mut sync = Sync::of(&plan, None).unwrap();
+    let check = hook(&plan, "check", Phase::PreSync);
+    sync.is_there(check, "u1".into());
+    let gone = [("check", Seen::NotFound)];
+    learn(&mut sync, &plan, Phase::PreSync, &gone);
+    let sync = Sync::of(&plan, Some(&sync.told())).unwrap();
+    let pre = plan.steps(Phase::PreSync).next().unwrap();
+    assert_eq!(
+        sync.failed(pre).unwrap(),
+        "wave 0 of PreSync: hook Job/acme/check failed: it was deleted before it was seen to have come to its end"
+    );
+    assert_eq!(names(sync.unfinished(pre)), ["migrate false"]);
+}
+
+#[test]
 fn a_hook_that_has_ended_goes_if_it_asked_to_after_that_end() {
     for (policy, well, goes) in [
         ("", true, false),
@@ -171,6 +188,32 @@ fn a_hook_that_has_ended_goes_if_it_asked_to_after_that_end() {
         let there = sync.inventory(&plan, plan.inventory().clone(), &Inventory::default());
         assert_eq!(there.contains(check.id()), !goes, "{policy} {well}");
     }
+}
+
+#[test]
+fn what_may_have_to_be_deleted_is_known_before_anything_is() {
+    let told = |sync: &Sync, plan: &Plan<Proposed>, before: &Inventory| -> Vec<String> {
+        let all = sync.may_delete(plan, before).into_iter();
+        all.map(|hook| format!("{} {}", hook.id().name, hook.phase().unwrap().as_str()))
+            .collect()
+    };
+    let none = Inventory::default();
+    let stays = plan("main@sha1:1", "BeforeHookCreation");
+    let mut sync = Sync::of(&stays, None).unwrap();
+    let again = "migrate PostSync";
+    assert_eq!(told(&sync, &stays, &none), [again], "in another phase");
+    let check = hook(&stays, "check", Phase::PreSync);
+    let before: Inventory = [check.entry()].into_iter().collect();
+    assert_eq!(
+        told(&sync, &stays, &before),
+        ["check PreSync", again],
+        "of the last sync"
+    );
+    sync.begin(check);
+    assert_eq!(told(&sync, &stays, &before), [again], "it is this sync's");
+    let goes = plan("main@sha1:1", "HookFailed");
+    let sync = Sync::of(&goes, None).unwrap();
+    assert_eq!(told(&sync, &goes, &none).len(), 4);
 }
 
 #[test]

@@ -22,6 +22,16 @@ impl Tenants {
         }
     }
 
+    /// Whether it is there, and nobody has read it.
+    pub fn is_unread(&self, name: &TenantName) -> bool {
+        self.unread.contains(name)
+    }
+
+    /// All of them.
+    pub fn unread(&self) -> impl Iterator<Item = &TenantName> {
+        self.unread.iter()
+    }
+
     /// Takes in that it can be read, or is gone. Returns the same.
     pub(super) fn is_read(&mut self, name: &TenantName) -> BTreeSet<NamespaceName> {
         match self.unread.remove(name) {
@@ -50,10 +60,9 @@ impl Tenants {
     }
 
     fn bearing(&self, name: &TenantName) -> BTreeSet<NamespaceName> {
-        let marked = self.marks.iter().filter(|(_, whose)| *whose == name);
-        let marked = marked.map(|(namespace, _)| namespace.clone());
         // What is no namespace's name is no namespace's.
-        marked
+        self.marked_for(name)
+            .cloned()
             .chain(name.as_str().parse::<NamespaceName>())
             .collect()
     }

@@ -5,18 +5,25 @@
 //! and changes only what differs.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 
 use reeve_api::GIT_CONFIG;
-use reeve_api::name::{ObjectName, RemoteUrl};
+use reeve_api::name::{ObjectName, RemoteUrl, Secret};
 use reeve_api::reason::Reason;
 use reeve_api::receiver::ReceiverType;
 use reeve_api::upkeep::HookAtForge;
+use sha2::{Digest as _, Sha256};
 
 use crate::failure::{Explain, Turn};
+use crate::framed::framed;
 use crate::gitconfig::spelled;
 
 /// More repositories than this are not looked after for one Receiver.
 pub const MOST: usize = 200;
+
+/// How often a forge is asked whether hooks are still as they were put there, whatever the interval of their Receiver: several hundred
+/// repositories with an interval of a minute would else use up what the forge lets all ask. Whoever wants to know asks for a run.
+pub const LOOKS: Duration = Duration::from_secs(30 * 60);
 
 /// What is wanted cannot be had.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -147,6 +154,37 @@ pub fn record(recorded: &mut Vec<HookAtForge>, wanted: &BTreeSet<HookAtForge>) -
     is_news
 }
 
+/// A look at a forge that found all hooks as they should be, or put them so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Looked {
+    of: [u8; 32],
+    at: Instant,
+}
+
+impl Looked {
+    /// One at these hooks of an object, called for these events and proved by this token.
+    pub fn at(
+        uid: Option<&str>,
+        wanted: &BTreeSet<HookAtForge>,
+        events: &[String],
+        token: &Secret,
+        at: Instant,
+    ) -> Self {
+        let mut hash = Sha256::new();
+        framed(&mut hash, uid.unwrap_or_default());
+        // Anything of them that is another shows in it.
+        framed(&mut hash, format!("{wanted:?} {events:?}"));
+        framed(&mut hash, token.expose());
+        let of = hash.finalize().into();
+        Self { of, at }
+    }
+
+    /// Whether there need not be this other one yet.
+    pub fn does_for(&self, other: &Self) -> bool {
+        self.of == other.of && other.at.saturating_duration_since(self.at) < LOOKS
+    }
+}
+
 /// What a forge tells hooks apart by: in whichever spelling their repository is named, by whatever provider and whosever levels it is
 /// asked.
 fn known_by(hook: &HookAtForge) -> (String, &str) {
@@ -177,6 +215,60 @@ mod tests {
 
     fn source(name: &str, url: &str) -> (ObjectName, RemoteUrl) {
         (name.parse().unwrap(), url.parse().unwrap())
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "some time to begin with")]
+    fn start() -> Instant {
+        Instant::now()
+    }
+
+    #[test]
+    fn hooks_that_were_found_well_are_not_looked_at_again_soon_unless_something_is_another() {
+        let (now, provider) = (start(), "forge".parse::<ObjectName>().unwrap());
+        let hooks = |path: &str| {
+            let shop = [source("shop", "https://git.example/acme/shop")];
+            wanted(&provider, Some("https://hooks.example"), path, &shop).unwrap()
+        };
+        let looked = |uid: &str, path: &str, event: &str, token: &str, after: Duration| {
+            let (events, token) = ([event.to_owned()], Secret::new(token));
+            Looked::at(Some(uid), &hooks(path), &events, &token, now + after)
+        };
+        let soon = LOOKS - Duration::from_secs(1);
+        let first = looked("1", "/hook/0", "push", "token", Duration::ZERO);
+        for (says, other, does) in [
+            (
+                "the same",
+                looked("1", "/hook/0", "push", "token", soon),
+                true,
+            ),
+            (
+                "a while later",
+                looked("1", "/hook/0", "push", "token", LOOKS),
+                false,
+            ),
+            (
+                "made anew",
+                looked("2", "/hook/0", "push", "token", soon),
+                false,
+            ),
+            (
+                "another path",
+                looked("1", "/hook/1", "push", "token", soon),
+                false,
+            ),
+            (
+                "another event",
+                looked("1", "/hook/0", "tag", "token", soon),
+                false,
+            ),
+            (
+                "another token",
+                looked("1", "/hook/0", "push", "other", soon),
+                false,
+            ),
+        ] {
+            assert_eq!(first.does_for(&other), does, "{says}");
+        }
     }
 
     #[test]

@@ -170,7 +170,7 @@ fn plain(path: &str) -> String {
 }
 
 /// Whether it is a commit, and not the zeros of something deleted.
-fn is_commit(text: &str) -> bool {
+pub fn is_commit(text: &str) -> bool {
     let hex = text
         .bytes()
         .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));

@@ -295,3 +295,19 @@ fn only_generic_hooks_can_be_called_from_a_browser() {
     assert_eq!(allowed(ReceiverType::Gitlab), ["POST"]);
     assert_eq!(allowed(ReceiverType::Github), ["POST"]);
 }
+
+#[test]
+fn only_what_is_given_out_is_a_path() {
+    let path = token("abc").path("receiver", "namespace");
+    assert!(is_path(&path) && is_path(&token("abc").path_of(&["entry"])));
+    for other in [
+        "/hook/",
+        &path[..path.len() - 1],
+        &format!("{path}0"),
+        &path.to_uppercase(),
+        &path.replace("/hook/", "/hook/.."),
+        "/metrics",
+    ] {
+        assert!(!is_path(other), "{other}");
+    }
+}

@@ -50,6 +50,9 @@ pub struct Head<'a> {
     /// What files of objects that nobody builds gave when both were the same, by their paths. Of one that is not among them nobody
     /// knows: what it gives counts as the same.
     pub agreed: &'a BTreeMap<String, Object>,
+    /// Such files of which that was known once and is not any more, and whether it is known that there was one: what differs in them
+    /// either side may have changed, so that all of it is told as a conflict.
+    pub forgotten: &'a BTreeMap<String, bool>,
 }
 
 /// Where somebody else makes the files of new objects in the same repository: what is in one of theirs is not written twice.

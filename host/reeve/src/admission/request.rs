@@ -3,7 +3,7 @@
 //! Which objects are worth a look is decided here, from the question alone: what is being deleted, what only its status or
 //! its finalizers change of, and what nobody here acts on, is none.
 
-use reeve_api::{CALLED_AT, CALLED_BY, CALLED_IN, RECONCILE_REQUEST};
+use reeve_api::{CALLED_AT, CALLED_BY, CALLED_FOR, CALLED_IN, RECONCILE_REQUEST};
 use reeve_core::failure::{Explained, Turn};
 use reeve_core::status;
 use serde::Deserialize;
@@ -90,7 +90,8 @@ fn wanted(object: &Value) -> Value {
     let part = |pointer: &str| object.pointer(pointer).cloned();
     let mut annotations = part("/metadata/annotations").unwrap_or_default();
     if let Some(annotations) = annotations.as_object_mut() {
-        for asks in [RECONCILE_REQUEST, CALLED_AT, CALLED_BY, CALLED_IN] {
+        let calls = [CALLED_AT, CALLED_BY, CALLED_FOR, CALLED_IN];
+        for asks in calls.into_iter().chain([RECONCILE_REQUEST]) {
             annotations.shift_remove(asks);
         }
         annotations.shift_remove("kubectl.kubernetes.io/last-applied-configuration");

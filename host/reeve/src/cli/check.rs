@@ -1,10 +1,11 @@
 //! `reeve check`: whether a cluster is fit for reeve, and whether what is installed there works.
 //!
 //! Asked is with the rights of whoever runs it, and nothing is changed. What could not be asked for want of rights is told
-//! and is no failure. What is looked at before an installation is in `check/prerequisites.rs`, the installation in
+//! and is no failure. What is looked at before an installation is in `check/prerequisites.rs` and `check/beside.rs`, the installation in
 //! `check/installed.rs`, what keeps its accounts to what they need in `check/fences.rs`, and what its user may do with it in
 //! `check/rights.rs`.
 
+mod beside;
 mod fences;
 mod installed;
 mod prerequisites;
@@ -24,9 +25,10 @@ use crate::observe::Requests;
 
 /// Check that the cluster is fit for reeve, and that what is installed works
 ///
-/// Looks at the API server's version and clock, the kinds, the controller's Deployment in whatever namespace it is, what fences
-/// its accounts, the admission webhook (by a dry run of an object that it has to refuse), and what you may do. What you may not look at is told,
-/// and is no failure. Exits 1 when something fails, with what to do about it.
+/// Looks at the API server's version and clock, whether a running Flux would work on the same objects, the kinds, the
+/// Deployments of the controller and the landlord in whatever namespace they are, what fences their accounts, the admission
+/// webhook (by a dry run of an object that it has to refuse), and what you may do. What you may not look at is told, and is no
+/// failure. Exits 1 when something fails, with what to do about it.
 ///
 /// Examples: `reeve check --pre`, `reeve check -n acme -o json`
 #[derive(Args)]
@@ -135,12 +137,14 @@ async fn checked(args: &CheckArgs, ui: &mut Ui) -> Result<Vec<Finding>, CommandE
         all.extend(findings);
     };
     told("prerequisites", prerequisites::look(&cluster).await);
+    told("what else is there", beside::look(&cluster).await);
     if args.pre {
         told("what you may install", rights::install(&cluster).await);
         return Ok(all);
     }
     told("kinds", installed::kinds(&cluster).await);
     told("controller", installed::controllers(&cluster).await);
+    told("landlord", installed::landlords(&cluster).await);
     told("fences", fences::look(&cluster).await);
     told("admission webhook", installed::admission(&cluster).await);
     let namespace = namespace(args, &cluster);

@@ -301,8 +301,7 @@ async fn context(args: &ControllerArgs) -> Made<impl Future<Output = ()> + Send 
     let grounds = (args.ground).grounds(&args.remote_bases, &args.allow_remote_clusters);
     let home = own_namespace(args, &cluster)?;
     let others = others(args, &grounds, &home, mirrors.disk())?;
-    let (events, writing_events) = cluster.events();
-    let (queues, inboxes) = controller::queues();
+    let ((events, writing_events), (queues, inboxes)) = (cluster.events(), controller::queues());
     let (tracer, sending) = args.traces.tracer(&metrics, args.cluster_name.as_deref())?;
     let (clock, kinds) = (Clock::system(), args.watch_kinds.iter().cloned().collect());
     let context = Context {
@@ -311,6 +310,7 @@ async fn context(args: &ControllerArgs) -> Made<impl Future<Output = ()> + Send 
         knocks: Knocks::default(),
         shards: Shards::new(args.sharding),
         drift: Drift::new(kinds, clock.instant()),
+        shares: controller::Shares::new(clock.instant()),
         wards: Wards::default(),
         index: Index::new(&grounds),
         cluster: cluster.reaching(Arc::clone(&egress)),

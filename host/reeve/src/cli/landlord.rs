@@ -19,6 +19,7 @@ use super::connection::ConnectionArgs;
 use super::controller::{lease_named, stop_on_signals};
 use super::grounds::NamespaceArgs;
 use super::ui::CommandError;
+use crate::clock::Clock;
 use crate::cluster::Leadership;
 use crate::http::probe::{self, Readiness};
 use crate::http::{self, Limits, metrics};
@@ -186,5 +187,6 @@ async fn landlord(args: &LandlordArgs, metrics: Arc<Metrics>) -> Result<Landlord
             label: args.watch_label_selector.clone(),
         },
         metrics,
+        clock: Clock::system(),
     })
 }

@@ -77,12 +77,16 @@ impl LoginArgs {
 
     /// The same, with a private key that is mounted there where the flags name no login.
     pub(super) fn or_mounted(&self, identity: &Path) -> Self {
-        let is_given = self.ssh_key.is_some() || self.username.is_some();
-        let mounted = (!is_given && identity.is_file()).then(|| identity.to_owned());
+        let mounted = (!self.is_given() && identity.is_file()).then(|| identity.to_owned());
         Self {
             ssh_key: mounted.or_else(|| self.ssh_key.clone()),
             ..self.clone()
         }
+    }
+
+    /// Whether the flags name a login, which goes before any that is kept.
+    pub(super) fn is_given(&self) -> bool {
+        self.ssh_key.is_some() || self.username.is_some()
     }
 
     /// What the flags say; None: nothing.

@@ -21,7 +21,7 @@ use crate::cluster::{CallError, Cluster};
 /// The code for what was refused before anything was changed, and for what could not be said.
 const REFUSED: u8 = 2;
 /// What all controllers of Flux's installation are labelled with.
-const FLUX: &str = "app.kubernetes.io/part-of=flux";
+pub(super) const FLUX: &str = "app.kubernetes.io/part-of=flux";
 /// What all controllers of the chart are labelled with.
 const OURS: &str = "app.kubernetes.io/component=controller";
 

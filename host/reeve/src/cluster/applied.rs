@@ -8,6 +8,7 @@ use reeve_core::inventory::ObjectId;
 pub use reeve_core::status::Action;
 
 use super::error::Failures;
+use super::leaving::{Awaited, told};
 
 /// What became of each object, in the order it was done.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -46,11 +47,11 @@ pub enum ApplyError {
         /// What was done before.
         done: Applied,
     },
-    /// What a stage applied did not become ready.
-    #[error("timeout waiting for: [{}]", waiting.join(", "))]
+    /// What a stage applied is not ready for the next yet, or what it replaces has not gone yet.
+    #[error("timeout waiting for: [{}]", told(awaited))]
     NotReady {
         /// What is missing, object by object.
-        waiting: Vec<String>,
+        awaited: Vec<Awaited>,
         /// What was done before.
         done: Applied,
     },
@@ -83,6 +84,15 @@ impl ApplyError {
             Self::Refused { failures, .. } => Some(failures),
             _ => None,
         }
+    }
+
+    /// What has to be waited for until it can go on, when that is what stopped it and objects show it.
+    pub fn awaited(&self) -> impl Iterator<Item = &Awaited> {
+        let awaited = match self {
+            Self::NotReady { awaited, .. } => awaited.as_slice(),
+            _ => &[],
+        };
+        awaited.iter().filter(|one| one.check().is_some())
     }
 
     /// What was done before it failed.

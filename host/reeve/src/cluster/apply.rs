@@ -1,9 +1,10 @@
 //! Server-side apply of an admitted plan, stage by stage, as the tenant.
 //!
-//! In each stage every object is read and dry-run first ([`finding`](super::finding)), several at a time; only when all of
-//! them would pass, and policy has seen every body that is sent, is the first one written, and only those that would change
-//! are, one after the other. Field conflicts are won (git wins), old claims of `kubectl` are taken over first. What a WriteBack
-//! is to commit is written only in the state in which it was read: what somebody changes in between is read anew. It
+//! In each stage every object is read and dry-run first ([`finding`](super::finding)), several at a time, but for one that
+//! [leads](super::lead); only when all of them would pass, and policy has seen every body that is sent, is the first one written,
+//! and only those that would change are, one after the other. Field conflicts are won (git wins), old claims of `kubectl` are taken over first. What a WriteBack
+//! is to commit is written only in the state in which it was read: what somebody changes in between is read anew. What makes
+//! way for an object is waited for only a moment ([`leaving`](super::leaving)): then the wave is to be waited for. It
 //! deliberately knows no unadmitted plan and no identity but the [`TenantClient`]'s; what is no longer wanted is
 //! [`prune`](super::prune)'s, stages that must settle [`settle`](super::settle)'s.
 
@@ -24,6 +25,8 @@ use super::body::{Body, State};
 use super::compare::MANAGER;
 use super::error::{Failures, ObjectError};
 use super::finding::{Expected, Finding, Write};
+use super::lead::is_overtaken;
+use super::leaving::{Awaited, Blocked, Patience};
 use super::refusal::Attempt;
 use super::tenant_client::{Located, TenantClient};
 use super::until::{Cut, Until};
@@ -38,7 +41,7 @@ pub(super) enum First {
     Nothing,
     /// Take over old claims on its fields, but for those on what is left to write-back.
     Takeover(Value, Leave),
-    /// Delete the one with this uid, and wait until it is gone.
+    /// Delete the one with this uid; only when it is gone anything is applied.
     Delete(String),
 }
 
@@ -49,12 +52,17 @@ struct Ready<'w> {
     body: Body,
 }
 
+/// What differs, and what is there and not ready.
+type Sorted<'w> = (Vec<(&'w Planned, Box<Write>)>, Vec<&'w Planned>);
+
 /// Where a run stands.
 struct Run<'a, W> {
     until: Until,
     witness: &'a W,
     inventory: Inventory,
     witnessed: bool,
+    /// Whether anything was written.
+    wrote: bool,
     done: Applied,
     /// What was written, or was not seen to be well.
     unsettled: Vec<ObjectId>,
@@ -96,6 +104,7 @@ impl TenantClient {
             witness,
             inventory: plan.inventory().union(&pruned),
             witnessed: false,
+            wrote: false,
             done,
             unsettled: Vec::new(),
         };
@@ -117,36 +126,8 @@ impl TenantClient {
             objects: objects.len(),
         });
         // read: every object, as it is and as it would be
-        // Made before they are buffered: a closure over borrowed objects would keep the whole from being `Send`.
-        let comparing: Vec<_> = objects
-            .iter()
-            .map(|object| self.compare(object, run.expected(object)))
-            .collect();
-        let findings = futures::stream::iter(comparing)
-            .buffered(self.concurrency)
-            .collect::<Vec<_>>();
-        let findings = run.until.hold(findings).await;
-        let findings = findings.map_err(|cut| run.cut(cut))?;
-        let (mut failed, mut writes, mut unsettled) = (Vec::new(), Vec::new(), Vec::new());
-        for (object, finding) in objects.iter().zip(findings) {
-            match finding {
-                Ok(Finding::Settled(action, current, sight)) => {
-                    if let Some(sight) = sight {
-                        run.witness.stands(object, sight);
-                    }
-                    run.done.entries.push((object.id().clone(), action));
-                    unsettled.extend((!current).then_some(object));
-                }
-                Ok(Finding::Differs(write)) => writes.push((object, write)),
-                Err(why) => failed.push(why),
-            }
-        }
-        if let Some(failures) = Failures::of(failed) {
-            return Err(ApplyError::Refused {
-                failures,
-                done: std::mem::take(&mut run.done),
-            });
-        }
+        let findings = self.findings(objects, run).await?;
+        let (writes, mut unsettled) = run.sorted(objects, findings)?;
         // write: what differs, one after the other
         let writes = run.judged(writes).await?;
         unsettled.extend(writes.iter().map(|ready| ready.object));
@@ -169,6 +150,41 @@ impl TenantClient {
             .map_err(|why| why.after(std::mem::take(&mut run.done)))
     }
 
+    /// What is to be done about each object of a stage.
+    async fn findings<W: Witness>(
+        &self,
+        objects: &[Planned],
+        run: &mut Run<'_, W>,
+    ) -> Result<Vec<Result<Finding, ObjectError>>, ApplyError> {
+        let mut expected: Vec<_> = objects.iter().map(|object| run.expected(object)).collect();
+        let lead = self.lead(objects, &expected, run.witness);
+        let leads = lead.and_then(|lead| objects.get(lead).zip(expected.get_mut(lead)));
+        if let Some((object, expected)) = leads {
+            expected.leads = true;
+            expected.former = run.witness.former(object);
+        }
+        // Made before they are buffered: a closure over borrowed objects would keep the whole from being `Send`.
+        let comparing: Vec<_> = objects
+            .iter()
+            .zip(&expected)
+            .map(|(object, expected)| self.compare(object, expected))
+            .collect();
+        let findings = futures::stream::iter(comparing)
+            .buffered(self.concurrency)
+            .collect::<Vec<_>>();
+        let findings = run.until.hold(findings).await;
+        let mut findings = findings.map_err(|cut| run.cut(cut))?;
+        let overtaken = lead.filter(|lead| is_overtaken(&findings, *lead));
+        let overtaken = overtaken.and_then(|lead| objects.get(lead).zip(findings.get_mut(lead)));
+        if let Some((object, finding)) = overtaken {
+            let expected = run.expected(object);
+            let compared = self.compare(object, &expected);
+            let again = run.until.hold(compared).await;
+            *finding = again.map_err(|cut| run.cut(cut))?;
+        }
+        Ok(findings)
+    }
+
     async fn write<W: Witness>(
         &self,
         mut ready: Ready<'_>,
@@ -176,44 +192,77 @@ impl TenantClient {
     ) -> Result<(), ApplyError> {
         let mut conflicts = 0;
         loop {
-            let Ready {
-                object,
-                write,
-                body,
-            } = &ready;
-            // Never dropped for being superseded: an object that is deleted to be made anew is made anew.
-            let written = self.write_now(&write.at, body, &write.first, write.only.as_ref());
-            match tokio::time::timeout_at(run.until.deadline, written).await {
-                Ok(Ok(now)) => {
+            let Ready { object, write, .. } = &ready;
+            match self.write_once(&ready, run).await? {
+                Ok(now) => {
+                    let (action, fields) = write.came(object.manifest(), &now);
+                    run.wrote = true;
                     run.witness.stands(object, Sight::of(&now));
-                    run.done.entries.push((object.id().clone(), write.action));
-                    run.done.differed(object.id(), &write.difference.fields);
+                    run.done.entries.push((object.id().clone(), action));
+                    run.done.differed(object.id(), &fields);
                     return Ok(());
                 }
-                Ok(Err(why))
+                Err(why) if write.may_be_compared(&why.source) => run.nothing_written(),
+                Err(why)
                     if write.only.is_some()
                         && conflicts < CONFLICTS
                         && why.source.is_conflict() =>
                 {
                     conflicts += 1;
                 }
-                Ok(Err(why)) => return run.failed(why),
-                Err(_) => return Err(run.cut(Cut::Late)),
+                Err(why) => return run.failed(why),
             }
             match self.read_anew(ready.object, run).await? {
-                Some(again) => ready = again,
+                Some(again) => {
+                    ready = again;
+                    run.announce().await?;
+                }
                 None => return Ok(()),
             }
         }
     }
 
-    /// What is to be written of an object that somebody has changed since it was read; None: nothing.
+    /// Writes one object, once what has to make way for it has; an error of the whole: it has not.
+    async fn write_once<W: Witness>(
+        &self,
+        ready: &Ready<'_>,
+        run: &mut Run<'_, W>,
+    ) -> Result<Result<Value, ObjectError>, ApplyError> {
+        let Ready {
+            object,
+            write,
+            body,
+        } = ready;
+        let (first, only) = (&write.first, write.only.as_ref());
+        let mut patience = Patience::Brief;
+        if let First::Delete(_) = first {
+            run.witness.replaces(object);
+            run.wrote = true;
+            if self.goes_from_git(object, &write.at) {
+                patience = Patience::Whole;
+            }
+        }
+        let way = self.make_way(&write.at, first, only, (patience, &run.until));
+        match way.await {
+            Ok(()) => {}
+            Err(Blocked::Failed(why)) => return Ok(Err(why)),
+            Err(why) => return Err(run.blocked(object, first, &why)),
+        }
+        // Never dropped for being superseded: an object that is deleted to be made anew is made anew.
+        let written = self.write_now(&write.at, body, first, only);
+        let written = tokio::time::timeout_at(run.until.deadline, written).await;
+        written.map_err(|_| run.cut(Cut::Late))
+    }
+
+    /// What is to be written of an object that somebody has changed since it was read, or that was refused without a dry run; None:
+    /// nothing.
     async fn read_anew<'w, W: Witness>(
         &self,
         object: &'w Planned,
         run: &mut Run<'_, W>,
     ) -> Result<Option<Ready<'w>>, ApplyError> {
-        let compared = self.compare(object, Expected::default());
+        let expected = Expected::default();
+        let compared = self.compare(object, &expected);
         let found = run.until.hold(compared).await;
         match found.map_err(|cut| run.cut(cut))? {
             Ok(Finding::Settled(action, _, sight)) => {
@@ -224,11 +273,12 @@ impl TenantClient {
                 Ok(None)
             }
             Ok(Finding::Differs(write)) => Ok(run.judged(vec![(object, write)]).await?.pop()),
+            Ok(Finding::Leaves(one)) => Err(run.waits(vec![*one])),
             Err(why) => run.failed(why).map(|()| None),
         }
     }
 
-    /// The object as it is then. `only`: it is refused if that is not its state.
+    /// The object as it is then, once nothing is in its way. `only`: it is refused if that is not its state.
     pub(super) async fn write_now(
         &self,
         at: &Located,
@@ -245,24 +295,14 @@ impl TenantClient {
         let mut only = only.cloned();
         match first {
             First::Nothing => {}
+            // It has made way; what is made in its place has a state of its own.
+            First::Delete(_) => only = None,
             First::Takeover(claims, left) => {
                 let (sent, claims) = (body.bytes(), claims.to_string());
                 let again = only.is_none();
                 let taken = self.take_over(at, sent, claims, left, again).await?;
                 let now = taken.as_ref().and_then(State::of);
                 only = only.and(now);
-            }
-            First::Delete(uid) => {
-                let deleted = match only.take() {
-                    // What is made in its place has a state of its own.
-                    Some(state) => {
-                        let version = state.version();
-                        self.wire.delete_as_read(&at.address, uid, version).await
-                    }
-                    None => self.wire.delete(&at.address, uid).await,
-                };
-                deleted.map_err(|why| self.failed(at, Attempt::Delete, why))?;
-                self.until_gone(at, uid).await?;
             }
         }
         let sent = match &only {
@@ -282,6 +322,43 @@ impl<W: Witness> Run<'_, W> {
         Expected {
             stood: self.witness.stood(object),
             is_new: self.witness.is_new(object),
+            leads: false,
+            former: None,
+        }
+    }
+
+    /// What differs, and what is there and not ready; an error if any may not be written, or not yet.
+    fn sorted<'w>(
+        &mut self,
+        objects: &'w [Planned],
+        findings: Vec<Result<Finding, ObjectError>>,
+    ) -> Result<Sorted<'w>, ApplyError> {
+        let (mut failed, mut writes, mut unsettled) = (Vec::new(), Vec::new(), Vec::new());
+        let mut awaited = Vec::new();
+        for (object, finding) in objects.iter().zip(findings) {
+            match finding {
+                Ok(Finding::Settled(action, current, sight)) => {
+                    if let Some(sight) = sight {
+                        self.witness.stands(object, sight);
+                    }
+                    self.done.entries.push((object.id().clone(), action));
+                    unsettled.extend((!current).then_some(object));
+                }
+                Ok(Finding::Differs(write)) => writes.push((object, write)),
+                Ok(Finding::Leaves(one)) => awaited.push(*one),
+                Err(why) => failed.push(why),
+            }
+        }
+        if let Some(failures) = Failures::of(failed) {
+            return Err(ApplyError::Refused {
+                failures,
+                done: std::mem::take(&mut self.done),
+            });
+        }
+        match awaited.is_empty() {
+            true => Ok((writes, unsettled)),
+            // What it will be like made anew cannot be asked before it is gone: nothing of the stage is written.
+            false => Err(self.waits(awaited)),
         }
     }
 
@@ -294,6 +371,25 @@ impl<W: Witness> Run<'_, W> {
             }),
             None => Ok(()),
         }
+    }
+
+    /// What was to make way for it has not.
+    fn blocked(&mut self, object: &Planned, first: &First, why: &Blocked) -> ApplyError {
+        let (Blocked::Leaving, First::Delete(uid)) = (why, first) else {
+            return self.cut(Cut::Late);
+        };
+        let deleted = (object.id().clone(), Action::Deleted);
+        self.done.entries.push(deleted);
+        match self.until.over.is_cancelled() {
+            true => self.cut(Cut::Superseded),
+            false => self.waits(vec![Awaited::gone(object.entry(), uid, None)]),
+        }
+    }
+
+    /// It cannot go on yet.
+    fn waits(&mut self, awaited: Vec<Awaited>) -> ApplyError {
+        let done = std::mem::take(&mut self.done);
+        ApplyError::NotReady { awaited, done }
     }
 
     fn cut(&mut self, cut: Cut) -> ApplyError {
@@ -357,6 +453,14 @@ impl<W: Witness> Run<'_, W> {
         ApplyError::Unrecorded {
             source,
             done: std::mem::take(&mut self.done),
+        }
+    }
+
+    /// What led the stage was refused: if it was the first write, nothing is left behind yet.
+    fn nothing_written(&mut self) {
+        if !self.wrote {
+            self.witness.nothing_written();
+            self.witnessed = false;
         }
     }
 

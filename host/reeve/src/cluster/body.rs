@@ -3,6 +3,7 @@
 //! There is no way to make one of bytes or of a value that somebody has changed since.
 
 use reeve_core::admit::AdmittedManifest;
+use reeve_core::drift::Exact;
 use reeve_core::plan::Planned;
 use serde_json::Value;
 
@@ -53,6 +54,12 @@ impl State {
             uid: text("/metadata/uid")?,
             version: text("/metadata/resourceVersion")?,
         })
+    }
+
+    /// The one that was seen.
+    pub(super) fn seen(exact: Exact) -> Self {
+        let Exact { uid, version } = exact;
+        Self { uid, version }
     }
 
     /// After which change.

@@ -6,7 +6,7 @@
 
 use reeve_core::difference::strip_metadata;
 pub(super) use reeve_core::drift::MANAGER;
-use reeve_core::drift::{self, is_ours, is_taken_over};
+use reeve_core::drift::{self, LEFTOVER_ANNOTATIONS, LEFTOVER_LABEL, is_ours, is_taken_over};
 use reeve_core::plan::{left_alone, says};
 use reeve_core::writeback::Leave;
 use serde_json::{Map, Value, json};
@@ -69,14 +69,6 @@ fn meta(object: &Map<String, Value>) -> Map<String, Value> {
     strip_metadata(&mut meta);
     meta
 }
-
-/// Annotations that other appliers leave behind.
-const LEFTOVER_ANNOTATIONS: [&str; 3] = [
-    "kubectl.kubernetes.io/last-applied-configuration",
-    "kustomize.toolkit.fluxcd.io/checksum",
-    "fluxcd.io/sync-checksum",
-];
-const LEFTOVER_LABEL: &str = "fluxcd.io/sync-gc-mark";
 
 /// The JSON patch that takes over what `kubectl` and former versions of us claimed, and removes what they left behind;
 /// None if there is nothing to take over.

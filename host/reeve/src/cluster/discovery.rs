@@ -56,6 +56,8 @@ struct Served {
     scope: Scope,
     /// What else people call it.
     words: Vec<String>,
+    /// Whether its objects can be listed, and made by whoever may: others, as measurements, are in nobody's files.
+    is_kept: bool,
 }
 
 impl Served {
@@ -164,18 +166,13 @@ impl Discovery {
         Ok(resources.collect())
     }
 
-    /// The kinds that are meant, by their group and plural, each in the preferred version.
+    /// The kinds of objects that people keep which are meant, by their group and plural, each in the preferred version.
     pub(super) async fn meant(
         &self,
         means: impl Fn(&str, &str) -> bool,
     ) -> Vec<(ApiResource, Scope)> {
         self.settle().await;
-        let known = self.known.load_full();
-        let first = known.kinds.served.values().filter_map(|all| all.first());
-        let meant = first.filter(|one| means(&one.resource.group, &one.resource.plural));
-        meant
-            .map(|served| (served.resource.clone(), served.scope))
-            .collect()
+        self.known.load_full().meant(means)
     }
 
     /// Lists again, unless somebody else did since `asked`.
@@ -200,6 +197,15 @@ impl Discovery {
 }
 
 impl Known {
+    fn meant(&self, means: impl Fn(&str, &str) -> bool) -> Vec<(ApiResource, Scope)> {
+        let first = self.kinds.served.values().filter_map(|all| all.first());
+        let kept = first.filter(|one| one.is_kept);
+        let meant = kept.filter(|one| means(&one.resource.group, &one.resource.plural));
+        meant
+            .map(|served| (served.resource.clone(), served.scope))
+            .collect()
+    }
+
     fn called(&self, word: &str) -> Option<(ApiResource, Scope)> {
         // Ordered by group: the core group has an empty name.
         let all = self.kinds.served.iter();
@@ -286,9 +292,11 @@ fn collect(list: APIGroupDiscoveryList, kinds: &mut Kinds) {
                     continue;
                 };
                 // `pods/eviction` and reviews are no objects one could apply.
-                if !resource.verbs.iter().any(|verb| verb == "get") {
+                let can = |what: &str| resource.verbs.iter().any(|verb| verb == what);
+                if !can("get") {
                     continue;
                 }
+                let is_kept = can("list") && can("create");
                 let api_version = if group_name.is_empty() {
                     name.clone()
                 } else {
@@ -312,6 +320,7 @@ fn collect(list: APIGroupDiscoveryList, kinds: &mut Kinds) {
                     resource,
                     scope,
                     words,
+                    is_kept,
                 });
             }
         }
@@ -361,5 +370,30 @@ mod tests {
         for word in ["autoscaling", "hpa.apps", "pods", ""] {
             assert!(known.called(word).is_none(), "{word}");
         }
+    }
+
+    #[test]
+    fn what_nobody_can_make_is_in_nobodys_files() {
+        let kind = |plural: &str, kind: &str, verbs: &[&str]| serde_json::json!({"resource": plural, "scope": "Namespaced", "verbs": verbs, "responseKind": {"kind": kind}});
+        let all = [
+            kind("gauges", "Gauge", &["get", "list"]),
+            kind("things", "Thing", &["create", "get", "list", "watch"]),
+            kind("wishes", "Wish", &["create", "get"]),
+        ];
+        let list: APIGroupDiscoveryList = serde_json::from_value(serde_json::json!({"items": [{
+            "metadata": {"name": "example.org"},
+            "versions": [{"version": "v1", "freshness": "Current", "resources": all}]}]}))
+        .unwrap();
+        let mut kinds = Kinds::default();
+        collect(list, &mut kinds);
+        let known = Known {
+            listed: Instant::now(),
+            kinds,
+            scopes: Scopes::default(),
+        };
+        let meant = known.meant(|_, _| true).into_iter();
+        let meant: Vec<String> = meant.map(|(resource, _)| resource.plural).collect();
+        assert_eq!(meant, ["things"]);
+        assert!(known.find("example.org", None, "Gauge").is_some());
     }
 }

@@ -19,18 +19,22 @@ use super::body::State;
 use super::compare::{self, MANAGER};
 use super::drift;
 use super::error::ObjectError;
+use super::lead::Led;
+use super::leaving::{Awaited, is_leaving};
 use super::recreation::may_be_of_the_old;
 use super::refusal::{Attempt, CallError};
 use super::settle::needed_by_others;
 use super::tenant_client::{Located, TenantClient};
 use super::wire::{Format, Patch};
-use super::witness::Difference;
+use super::witness::{Difference, Former};
 
 /// What comparing found out about one object.
 pub(super) enum Finding {
     /// There is nothing to write; whether the live object is as good as it gets, and how a watch shows it if it is ours.
     Settled(Action, bool, Option<Sight>),
     Differs(Box<Write>),
+    /// It was deleted to be made anew, and is not gone yet.
+    Leaves(Box<Awaited>),
 }
 
 impl Finding {
@@ -43,11 +47,12 @@ impl Finding {
             first,
             only,
             difference,
+            led: None,
         }))
     }
 }
 
-/// A write that has passed its dry run.
+/// A write that has passed its dry run, or leads its stage.
 pub(super) struct Write {
     pub(super) at: Located,
     /// What `spec.ignore` and WriteBacks make of the manifest, where that is another: policy has not seen it.
@@ -57,24 +62,31 @@ pub(super) struct Write {
     /// In which state alone it may be written: that in which it was read, where a WriteBack is to commit what others change.
     pub(super) only: Option<State>,
     pub(super) difference: Difference,
+    /// What leads its stage without a dry run: what it changes is known once it is done.
+    pub(super) led: Option<Led>,
 }
 
 /// What is known of an object before it is compared.
-#[derive(Clone, Copy, Default)]
+#[derive(Default)]
 pub(super) struct Expected {
     pub(super) stood: Option<Stood>,
     /// It was never applied, and so most likely is not there.
     pub(super) is_new: bool,
+    /// It leads its stage, if it is as it is expected to be.
+    pub(super) leads: bool,
+    /// What is known of one that leads, so that it need not even be read.
+    pub(super) former: Option<Former>,
 }
 
 impl TenantClient {
     /// Reads and dry-runs one object. Writes nothing.
     ///
-    /// One that still looks as it `stood` is not dry-run again, and not even read where a watch would have shown a change.
+    /// One that still looks as it `stood` is not dry-run again, and not even read where a watch would have shown a change. One that
+    /// leads its stage is only read, if at all.
     pub(super) async fn compare(
         &self,
         object: &Planned,
-        expected: Expected,
+        expected: &Expected,
     ) -> Result<Finding, ObjectError> {
         // Of several API servers the one that answers may not serve a new kind yet, although another lists it.
         for pause in [100, 200, 400, 800, 1600] {
@@ -91,12 +103,12 @@ impl TenantClient {
     async fn compare_once(
         &self,
         object: &Planned,
-        expected: Expected,
+        expected: &Expected,
     ) -> Result<Finding, ObjectError> {
         let Some(at) = self.locate(object.id(), Some(object.version())).await? else {
             return Err(self.unlocated(object.id(), unknown_kind(object)));
         };
-        let Expected { stood, is_new } = expected;
+        let (stood, is_new) = (expected.stood, expected.is_new);
         if stood.is_some_and(|stood| stood.watched) && !needed_by_others(object) {
             return Ok(Finding::Settled(Action::Unchanged, true, None));
         }
@@ -107,6 +119,11 @@ impl TenantClient {
             // Nobody has changed what is ours of it, and nothing else is wanted: a dry run would say what it said.
             let current = verdict(&live).is_current();
             return Ok(Finding::Settled(Action::Unchanged, current, None));
+        }
+        if expected.leads
+            && let Some(led) = self.led(object, &at, expected).await
+        {
+            return Ok(led);
         }
         self.compare_in_full(object, at, is_new).await
     }
@@ -132,6 +149,11 @@ impl TenantClient {
         if live.is_none() && self.lets_go(object, &at) {
             // What was deleted stays so until git says it, where a rule wants that; whether it could be made does not matter.
             return Ok(Finding::Settled(Action::Skipped, true, None));
+        }
+        let leaving = live.as_ref().filter(|live| self.makes_way(live));
+        if let Some(live) = leaving.filter(|_| !self.goes_from_git(object, &at)) {
+            // Whatever is wanted of it by now: this one goes, and it is made anew.
+            return Ok(leaves(object, live));
         }
         match (dry, &live) {
             (Ok(dry), Some(live)) => Ok(self.of_both(object, &at, live, &dry)),
@@ -176,9 +198,11 @@ impl TenantClient {
         if !self.yielding.is_none() {
             self.left.note(id, false);
         }
-        let uid = live.pointer("/metadata/uid").and_then(Value::as_str);
-        let uid = uid.unwrap_or_default().to_owned();
+        let uid = uid(live).to_owned();
         self.rehearse_recreation(&at, wanted, &uid).await?;
+        if is_leaving(live) && !self.goes_from_git(object, &at) {
+            return Ok(leaves(object, live));
+        }
         let fields = vec!["what cannot be changed".to_owned()];
         let only = left.is_concerned().then(|| State::of(live)).flatten();
         let difference = Difference::of(object, Some(live), fields);
@@ -227,6 +251,7 @@ impl TenantClient {
             first,
             only,
             difference: Difference::of(object, Some(live), fields),
+            led: None,
         }))
     }
 
@@ -237,12 +262,17 @@ impl TenantClient {
 
     /// Whether an object that is not there stays so. That is remembered: who begins anew knows by it that it was there once.
     fn lets_go(&self, object: &Planned, at: &Located) -> bool {
-        let (resource, id) = (&at.address.resource.plural, object.id().to_string());
-        let goes = self.yielding.lets_go(resource, &id, object.manifest());
+        let goes = self.goes_from_git(object, at);
         if !self.yielding.is_none() {
-            self.left.note(id, goes);
+            self.left.note(object.id().to_string(), goes);
         }
         goes
+    }
+
+    /// Whether a rule has it deleted in git when somebody deletes it on the cluster.
+    pub(super) fn goes_from_git(&self, object: &Planned, at: &Located) -> bool {
+        let (resource, id) = (&at.address.resource.plural, object.id().to_string());
+        self.yielding.lets_go(resource, &id, object.manifest())
     }
 
     /// The object, and what applying would make of it.
@@ -281,6 +311,16 @@ impl TenantClient {
         };
         self.wire.patch(&at.address, how, body).await
     }
+}
+
+fn leaves(object: &Planned, live: &Value) -> Finding {
+    let one = Awaited::gone(object.entry(), uid(live), Some(live));
+    Finding::Leaves(Box::new(one))
+}
+
+fn uid(live: &Value) -> &str {
+    let uid = live.pointer("/metadata/uid").and_then(Value::as_str);
+    uid.unwrap_or_default()
 }
 
 /// kubectl's words for a kind nobody serves.

@@ -2,7 +2,7 @@
 //!
 //! The API server sends nothing but metadata, so neither a Secret nor a manifest comes this way. A watch goes on where it
 //! broke off, by the last version it was shown; when the server has forgotten that, everything is listed anew. It ends when
-//! it is refused. It deliberately keeps nothing and judges nothing: `core::drift` does.
+//! it is refused. What is not watched can be listed once. It deliberately keeps nothing and judges nothing: `core::drift` does.
 
 use std::time::Duration;
 
@@ -69,6 +69,15 @@ enum Broken {
     Expired,
 }
 
+/// Why something could not be listed.
+#[derive(Debug)]
+pub(crate) enum Unlisted {
+    /// It is refused, and would be again.
+    Refused(CallError),
+    /// It may be listed later.
+    Later(CallError),
+}
+
 impl Scene {
     fn of(place: &Place) -> Self {
         Self {
@@ -98,11 +107,7 @@ impl Cluster {
         place: &Scene,
         mut tell: impl FnMut(Glance) + Send,
     ) -> CallError {
-        let wire = match &place.account {
-            Some(account) => self.own.acting_as(header(account)),
-            None => self.own.clone(),
-        };
-        let wire = wire.impatient();
+        let wire = self.wire_of(place).impatient();
         let mut pause = SOONEST;
         loop {
             let ended = self.once(&wire, place, &mut tell).await;
@@ -111,11 +116,41 @@ impl Cluster {
                 Ok(()) => pause = SOONEST,
                 // Served when last listed, not served now.
                 Err(why) if why.cause() == Cause::UnknownKind => self.discovery.outdated(),
-                Err(why) if is_final(&why) => return why,
+                Err(why) if is_final(&why) && !is_expired(&why) => return why,
                 Err(why) => tracing::debug!(error = %why, "watching broke off, it begins anew"),
             }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(LATEST);
+        }
+    }
+
+    /// Tells once what is there. Where that breaks off, not all of it was told.
+    pub(crate) async fn list_at(
+        &self,
+        place: &Scene,
+        mut tell: impl FnMut(Glance) + Send,
+    ) -> Result<(), Unlisted> {
+        let wire = self.wire_of(place);
+        let listing = async {
+            let at = self.at(place).await?;
+            let path = format!("{}?labelSelector={}", at.collection()?, place.selector());
+            list(&wire, &path, &mut tell).await
+        };
+        match listing.await {
+            Ok(_) => Ok(()),
+            Err(why) if why.cause() == Cause::UnknownKind => {
+                self.discovery.outdated();
+                Err(Unlisted::Later(why))
+            }
+            Err(why) if is_final(&why) && !is_expired(&why) => Err(Unlisted::Refused(why)),
+            Err(why) => Err(Unlisted::Later(why)),
+        }
+    }
+
+    fn wire_of(&self, place: &Scene) -> Wire {
+        match &place.account {
+            Some(account) => self.own.acting_as(header(account)),
+            None => self.own.clone(),
         }
     }
 
@@ -154,6 +189,11 @@ impl Cluster {
             name: String::new(),
         })
     }
+}
+
+/// Whether a list took so long that the server has forgotten what it was of: it begins anew.
+fn is_expired(why: &CallError) -> bool {
+    matches!(why, CallError::Refused(refusal) if refusal.is_gone())
 }
 
 fn labels(place: &Place) -> String {

@@ -9,12 +9,13 @@ use reeve_core::inventory::{Entry, ObjectId};
 use reeve_core::plan::{self, Admitted, MARK, Plan, Planned, Step};
 use serde_json::Value;
 
-use super::applied::{Applied, ApplyError};
+use super::applied::{Action, Applied, ApplyError};
 use super::apply::First;
 use super::body::Body;
 use super::compare;
 use super::error::{Failures, ObjectError};
 use super::finding::unknown_kind;
+use super::leaving::{Awaited, Blocked, Patience, is_leaving};
 use super::recreation::may_be_of_the_old;
 use super::refusal::{Attempt, CallError};
 use super::tenant_client::{Located, TenantClient};
@@ -28,12 +29,15 @@ pub enum HookFound {
     Gone,
     /// It has yet to be created.
     Lacks(HookWrite),
+    /// It has yet to be created, when what is in its place has gone.
+    Blocked(Awaited),
 }
 
 /// A hook that is ready to be created: it has passed its dry run.
 pub struct HookWrite(Box<Write>);
 
 struct Write {
+    entry: Entry,
     at: Located,
     body: Body,
     first: First,
@@ -91,9 +95,9 @@ impl TenantClient {
         }
         let body = Body::of(hook);
         let dry = self.dry_run(&at, body.bytes().to_vec()).await;
-        let first = match live {
+        let first = match &live {
             None => First::Nothing,
-            Some(live) if self.may_replace(&live) => First::Delete(uid(&live)),
+            Some(live) if self.may_replace(live) => First::Delete(uid(live)),
             Some(_) => return Err(self.failed(&at, Attempt::DryRun, CallError::InTheWay)),
         };
         match (&first, dry) {
@@ -106,7 +110,19 @@ impl TenantClient {
             }
             (First::Nothing | First::Takeover(..), Ok(_)) => {}
         }
-        let write = Write { at, body, first };
+        let entry = hook.entry();
+        if let (First::Delete(old), Some(live)) = (&first, &live)
+            && is_leaving(live)
+        {
+            let one = Awaited::gone(entry, old, Some(live));
+            return Ok((id, HookFound::Blocked(one)));
+        }
+        let write = Write {
+            entry,
+            at,
+            body,
+            first,
+        };
         Ok((id, HookFound::Lacks(HookWrite(Box::new(write)))))
     }
 
@@ -119,7 +135,16 @@ impl TenantClient {
     /// Creates a hook, and returns its uid.
     pub async fn create_hook(&self, hook: HookWrite, until: &Until) -> Result<String, ApplyError> {
         let HookWrite(write) = hook;
-        let Write { at, body, first } = &*write;
+        let Write {
+            entry,
+            at,
+            body,
+            first,
+        } = &*write;
+        let way = self.make_way(at, first, None, (Patience::Brief, until));
+        if let Err(why) = way.await {
+            return Err(blocked(entry, first, why));
+        }
         // Never dropped for being superseded: what is deleted to be made anew is made anew.
         let written = self.write_now(at, body, first, None);
         match tokio::time::timeout_at(until.deadline, written).await {
@@ -139,6 +164,24 @@ impl TenantClient {
             Err(why) if why.is_another_object() => Ok(()),
             Err(why) => Err(self.failed(&at, Attempt::Delete, why)),
         }
+    }
+}
+
+/// What was to make way for a hook has not.
+fn blocked(entry: &Entry, first: &First, why: Blocked) -> ApplyError {
+    match (why, first) {
+        (Blocked::Failed(why), _) => refused(vec![why]).unwrap_or_else(late),
+        (Blocked::Leaving, First::Delete(uid)) => {
+            let entries = vec![(entry.id.clone(), Action::Deleted)];
+            ApplyError::NotReady {
+                awaited: vec![Awaited::gone(entry.clone(), uid, None)],
+                done: Applied {
+                    entries,
+                    ..Applied::default()
+                },
+            }
+        }
+        (Blocked::Late | Blocked::Leaving, _) => late(),
     }
 }
 

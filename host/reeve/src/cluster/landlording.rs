@@ -3,6 +3,7 @@
 //! The controller has no right to any of it: these calls are for a process of its own with an account of its own. Which objects
 //! there are to be is `core::landlord`'s to say; of those that are there only what bears our labels is looked at.
 
+use jiff::Timestamp;
 use kube::core::{ApiResource, ObjectMeta};
 use reeve_api::name::{NamespaceName, ObjectName, TenantName};
 use reeve_api::tenant::{Departure, Onboarding, Tenant};
@@ -23,14 +24,26 @@ const PAGE: usize = 500;
 const METADATA: &str = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
 
 /// An object of ours that is there.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct There {
     pub(crate) name: String,
-    /// Whether it is being deleted.
-    pub(crate) going: bool,
+    /// When it was made, as the API server writes it: in the order of time.
+    pub(crate) made: String,
+    /// Since when it is being deleted, if it is.
+    pub(crate) since: Option<Timestamp>,
+    /// Who has to let go of it before it is gone.
+    pub(crate) finalizers: Vec<String>,
     /// The definition of Tenants that it says it was made under.
     pub(crate) under: Option<String>,
-    uid: String,
+    pub(crate) uid: String,
+}
+
+/// What there is of a kind.
+#[derive(Debug, Default)]
+pub(crate) struct Stock {
+    pub(crate) there: Vec<There>,
+    /// Whether there is more than anybody looks at.
+    pub(crate) more: bool,
 }
 
 /// The kind, as requests name it.
@@ -122,9 +135,8 @@ impl Cluster {
         );
         let there = There {
             name: name.to_string(),
-            going: seen.going,
-            under: None,
             uid: meta.uid.unwrap_or_default(),
+            ..There::default()
         };
         Ok(Some((seen, there)))
     }
@@ -155,14 +167,14 @@ impl Cluster {
 
     /// What there is of a kind in a namespace that was made of the Tenant; None: of any. Of that name alone, if one is given.
     ///
-    /// All of it: a tenant may mark its own objects so too, and as many as it likes.
+    /// All of it, up to a bound: a tenant may mark its own objects so too, and as many as it likes.
     pub(crate) async fn made_of(
         &self,
         tenant: Option<&TenantName>,
         kind: Made,
         namespace: &NamespaceName,
         name: Option<&str>,
-    ) -> Result<Vec<There>, CallError> {
+    ) -> Result<Stock, CallError> {
         let (key, value) = MANAGED_BY;
         let (mark, ours) = (escaped(key), escaped(value));
         let label = escaped(TENANT_LABEL);
@@ -177,29 +189,16 @@ impl Cluster {
             "{}?labelSelector={whose}%2C{mark}%3D{ours}{named}&limit={PAGE}",
             address(kind, Some(namespace), "").collection()?,
         );
-        let noted = format!("/metadata/annotations/{}", DEFINED_BY.replace('/', "~1"));
-        let text = |item: &Value, pointer: &str| {
-            let text = item.pointer(pointer).and_then(Value::as_str);
-            text.map(str::to_owned)
-        };
-        let there = |item: &Value| {
-            Some(There {
-                name: text(item, "/metadata/name")?,
-                going: item.pointer("/metadata/deletionTimestamp").is_some(),
-                under: text(item, &noted),
-                uid: text(item, "/metadata/uid")?,
-            })
-        };
-        let (mut all, mut page) = (Vec::new(), path.clone());
+        let (mut stock, mut page) = (Stock::default(), path.clone());
         loop {
             let (items, next) = self.own.page_as(&page, METADATA).await?;
-            all.extend(items.iter().filter_map(there));
+            stock.there.extend(items.iter().filter_map(there));
             let Some(next) = next else {
-                return Ok(all);
+                return Ok(stock);
             };
-            if all.len() >= MOST {
-                let why = format!("{MOST} objects and more are marked as made of a Tenant");
-                return Err(CallError::Garbled(why));
+            if stock.there.len() >= MOST {
+                stock.more = true;
+                return Ok(stock);
             }
             page = format!("{path}&continue={next}");
         }
@@ -214,7 +213,7 @@ impl Cluster {
         name: &str,
     ) -> Result<Option<There>, CallError> {
         let found = self.made_of(Some(tenant), kind, namespace, Some(name));
-        Ok(found.await?.pop())
+        Ok(found.await?.there.pop())
     }
 
     /// Suspends what delivered to a Tenant: what it applied stays when it is deleted after that. One that is gone needs nothing.
@@ -262,6 +261,27 @@ impl Cluster {
     }
 }
 
+/// What is to be known of an object by its metadata.
+fn there(item: &Value) -> Option<There> {
+    let meta = item.get("metadata")?;
+    let text = |key: &str| meta.get(key).and_then(Value::as_str);
+    let noted = meta.get("annotations").and_then(|all| all.get(DEFINED_BY));
+    let finalizers = meta.get("finalizers").and_then(Value::as_array);
+    let finalizers = finalizers.into_iter().flatten().filter_map(Value::as_str);
+    let since = text("deletionTimestamp").map(|since| {
+        // It goes; whatever this may mean, nothing is given up early for it.
+        since.parse().unwrap_or(Timestamp::MAX)
+    });
+    Some(There {
+        name: text("name")?.to_owned(),
+        made: text("creationTimestamp").unwrap_or_default().to_owned(),
+        since,
+        finalizers: finalizers.map(str::to_owned).collect(),
+        under: noted.and_then(Value::as_str).map(str::to_owned),
+        uid: text("uid")?.to_owned(),
+    })
+}
+
 fn merge(subresource: Option<&'static str>) -> Patch<'static> {
     Patch {
         subresource,
@@ -297,6 +317,28 @@ fn is_denied_by(fence: &ObjectName, message: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_goes_says_since_when_and_who_has_to_let_go_of_it() {
+        let read = |meta: Value| there(&json!({ "metadata": meta }));
+        let stays = json!({"name": "a", "uid": "1", "creationTimestamp": "2026-01-01T00:00:00Z"});
+        let stays = read(stays).unwrap();
+        assert_eq!(
+            (stays.since, stays.made.as_str()),
+            (None, "2026-01-01T00:00:00Z")
+        );
+        let goes = read(json!({
+            "name": "a", "uid": "1", "deletionTimestamp": "1970-01-01T00:00:07Z",
+            "finalizers": ["x/y"], "annotations": {DEFINED_BY: "crd"},
+        }));
+        let goes = goes.unwrap();
+        assert_eq!(goes.since, Some(Timestamp::from_second(7).unwrap()));
+        assert_eq!(
+            (goes.finalizers, goes.under.as_deref()),
+            (vec!["x/y".to_owned()], Some("crd"))
+        );
+        assert_eq!(read(json!({"name": "a"})), None);
+    }
 
     #[test]
     fn only_the_refusal_of_the_fence_itself_is_one() {

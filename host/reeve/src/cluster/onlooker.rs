@@ -259,7 +259,7 @@ impl Onlooker {
     }
 
     async fn ask(&self, object: &Planned) -> Result<Rehearsed, ObjectError> {
-        match self.0.compare(object, Expected::default()).await {
+        match self.0.compare(object, &Expected::default()).await {
             Ok(Finding::Settled(action, ..)) => Ok(Rehearsed {
                 action,
                 live: None,
@@ -267,6 +267,13 @@ impl Onlooker {
                 unasked: None,
             }),
             Ok(Finding::Differs(write)) => self.sides(object, *write).await,
+            // A run makes it anew once it is gone.
+            Ok(Finding::Leaves(one)) => Ok(Rehearsed {
+                action: Action::Created,
+                live: None,
+                applied: Some(object.manifest().clone()),
+                unasked: Some(one.to_string()),
+            }),
             // A namespace or a definition that is applied before it.
             Err(why) if matches!(why.source.cause(), Cause::Missing | Cause::UnknownKind) => {
                 Ok(Rehearsed {

@@ -11,7 +11,7 @@ use reeve_api::kustomization::Kustomization;
 use reeve_api::name::NamespacedName;
 use reeve_api::receiver::Receiver;
 use reeve_api::source::GitRepository;
-use reeve_api::{CALLED_AT, CALLED_BY, CALLED_IN};
+use reeve_api::{CALLED_AT, CALLED_BY, CALLED_FOR, CALLED_IN};
 use serde_json::{Value, json};
 
 use super::Cluster;
@@ -64,6 +64,8 @@ pub(crate) struct Passed {
     pub(crate) at: String,
     /// Which Receiver was called, as `namespace/name`, if that is known by now.
     pub(crate) receiver: Option<String>,
+    /// What it told, if anybody has read it.
+    pub(crate) told: Option<String>,
     /// In which trace it is.
     pub(crate) trace: Option<String>,
 }
@@ -103,7 +105,8 @@ impl Cluster {
         let how = Patch::merge(PASSED_ON);
         // What there is not of this call goes, if it is there of an earlier one.
         let annotations = json!({
-            (CALLED_AT): passed.at, (CALLED_BY): passed.receiver, (CALLED_IN): passed.trace,
+            (CALLED_AT): passed.at, (CALLED_BY): passed.receiver, (CALLED_FOR): passed.told,
+            (CALLED_IN): passed.trace,
         });
         let change = json!({"metadata": {"annotations": annotations}});
         let body = change.to_string().into_bytes();

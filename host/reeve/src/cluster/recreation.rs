@@ -27,7 +27,8 @@ impl TenantClient {
         let failed = |why| self.failed(at, Attempt::DryRun, why);
         let uri = at.address.collection().map_err(failed)?;
         let uri = format!("{uri}?dryRun=All&fieldManager={MANAGER}");
-        let made = self.wire.post(uri, &nameless(wanted), Attempt::DryRun);
+        let nameless = nameless(wanted);
+        let made = self.wire.post(uri, &nameless, Attempt::DryRun);
         match made.await {
             Err(why) if !is_of_the_old(&why) => return Err(failed(why)),
             Ok(_) | Err(_) => {}

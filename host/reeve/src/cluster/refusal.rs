@@ -323,6 +323,11 @@ impl CallError {
         matches!(self, Self::Refused(refusal) if refusal.code == 429)
     }
 
+    /// Whether the API server has answered no: neither that it was asked too much, nor that it has given up half-way.
+    pub(super) fn is_answer(&self) -> bool {
+        matches!(self, Self::Refused(_)) && !self.is_throttling() && !self.is_too_late()
+    }
+
     /// Whether the API server has given it up for having taken as long as it may.
     pub(super) fn is_too_late(&self) -> bool {
         matches!(self, Self::Refused(refusal) if refusal.code == 504)

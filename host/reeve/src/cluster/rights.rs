@@ -1,7 +1,7 @@
 //! All that an account has no right to, of what a run does: told at once, and not one refusal after the other.
 //!
 //! A dry run shows that an object may be written, so nobody is asked while all goes well. When one was refused, and before
-//! the first write for what comes in a later stage, the API server's own authorizer is asked, as the account: once for each
+//! the first write or hook for what comes later, the deletion of hooks with it, the API server's own authorizer is asked, as the account: once for each
 //! verb, kind and namespace, and by name only where that is refused. What it does not answer counts as allowed: the write
 //! itself will tell. It deliberately grants nothing and remembers nothing.
 
@@ -14,7 +14,7 @@ use kube::core::ApiResource;
 use reeve_api::reason::Reason;
 use reeve_core::failure::{Explained, Turn};
 use reeve_core::inventory::ObjectId;
-use reeve_core::plan::{Admitted, Plan, Planned};
+use reeve_core::plan::{Admitted, Plan, Planned, Stage};
 use serde_json::{Value, json};
 
 use super::applied::ApplyError;
@@ -81,21 +81,36 @@ impl TenantClient {
         }
     }
 
-    /// What the account has no right to of what comes after the first stage, which no dry run has shown yet. Asked before
-    /// anything is written; not where roles come first, since what they grant is not there yet.
-    pub async fn foresee(&self, plan: &Plan<Admitted>) -> Result<(), Explained> {
-        let mut stages = plan.stages();
-        let first = stages.next();
+    /// What the account has no right to of what no dry run has shown yet: all, or what comes after the first stage, if that `is_shown`;
+    /// and of what deleting the `leavers` among the hooks takes. Asked before anything is written; not where roles come first,
+    /// since what they grant is not there yet.
+    pub async fn foresee(
+        &self,
+        plan: &Plan<Admitted>,
+        is_shown: bool,
+        leavers: &[&Planned],
+    ) -> Result<(), Explained> {
         let grants = |object: &Planned| object.id().group == "rbac.authorization.k8s.io";
-        if first.is_none_or(|first| first.objects().iter().any(grants)) {
+        let first = plan.stages().next();
+        let mut first = first.into_iter().flat_map(Stage::objects);
+        if first.any(grants) || plan.hooks().any(grants) {
             return Ok(());
         }
-        let later = stages.flat_map(|stage| stage.objects());
+        let later = plan.stages().skip(usize::from(is_shown));
+        let later = later.flat_map(Stage::objects);
         let later: Vec<&Planned> = later.chain(plan.hooks()).collect();
         if later.is_empty() {
             return Ok(());
         }
-        let lacking = self.asked(self.to_write(later)).await;
+        let needed = async {
+            let mut needed = self.to_write(later).await;
+            for hook in leavers {
+                self.need(&mut needed, hook.id(), Some(hook.version()), &["delete"])
+                    .await;
+            }
+            needed
+        };
+        let lacking = self.asked(needed).await;
         match lacking.is_empty() {
             true => Ok(()),
             false => Err(lacking.explained()),
@@ -109,6 +124,11 @@ impl TenantClient {
             for entry in plan.prune() {
                 let version = Some(entry.version.as_str());
                 self.need(&mut needed, &entry.id, version, &["get", "delete"])
+                    .await;
+            }
+            let goes = |hook: &&Planned| hook.goes(true) || hook.goes(false);
+            for hook in plan.hooks().filter(goes) {
+                self.need(&mut needed, hook.id(), Some(hook.version()), &["delete"])
                     .await;
             }
             needed

@@ -1,8 +1,9 @@
-//! Waiting between stages: definitions established, namespaces active, deleted objects gone.
+//! Waiting between stages: definitions established, namespaces active.
 //!
 //! The next stage holds objects of kinds and in namespaces that this one brought, so it cannot even be dry-run before.
 //! Objects are asked for again, sooner at first: the account may read what it may apply, but need not be allowed to
-//! watch it. It deliberately doesn't judge: `core::health` does; nor wait for workloads, which nobody holds a worker for.
+//! watch it. As a rule they are ready within moments; what takes longer is told, and the run ends as a wait. It deliberately
+//! doesn't judge: `core::health` does; nor wait for workloads.
 
 use std::time::Duration;
 
@@ -13,19 +14,22 @@ use tokio::time::Instant;
 
 use super::applied::{Applied, ApplyError};
 use super::error::{Failures, ObjectError};
-use super::refusal::{Attempt, CallError};
-use super::tenant_client::{Located, TenantClient};
+use super::leaving::Awaited;
+use super::refusal::Attempt;
+use super::tenant_client::TenantClient;
 use super::until::{Cut, Until};
 use super::witness::{Progress, Witness};
 
-/// Flux gives a stage a minute, however long the whole run may take.
+/// How long a run waits itself until objects are ready.
+const BRIEF: Duration = Duration::from_secs(5);
+/// How long, from then on, until what they define is served: no object shows that.
 const PATIENCE: Duration = Duration::from_secs(60);
-const SOONEST: Duration = Duration::from_millis(25);
-const LATEST: Duration = Duration::from_secs(1);
+pub(super) const SOONEST: Duration = Duration::from_millis(25);
+pub(super) const LATEST: Duration = Duration::from_secs(1);
 
 /// Why a stage did not settle.
 pub(super) enum Unsettled {
-    Late(Vec<String>),
+    Late(Vec<Awaited>),
     Cut(Cut),
     Failed(ObjectError),
 }
@@ -33,7 +37,7 @@ pub(super) enum Unsettled {
 impl Unsettled {
     pub(super) fn after(self, done: Applied) -> ApplyError {
         match self {
-            Self::Late(waiting) => ApplyError::NotReady { waiting, done },
+            Self::Late(awaited) => ApplyError::NotReady { awaited, done },
             Self::Cut(cut) => cut.after(done),
             Self::Failed(why) => match Failures::of(vec![why]) {
                 Some(failures) => ApplyError::Refused { failures, done },
@@ -51,8 +55,9 @@ impl TenantClient {
         until: &Until,
         witness: &W,
     ) -> Result<(), Unsettled> {
-        let deadline = until.deadline.min(Instant::now() + PATIENCE);
-        let settled = until.hold(self.settle_by(waiting, deadline, witness)).await;
+        let settled = until
+            .hold(self.settle_by(waiting, until.deadline, witness))
+            .await;
         settled.unwrap_or_else(|cut| Err(Unsettled::Cut(cut)))
     }
 
@@ -68,14 +73,15 @@ impl TenantClient {
             .copied()
             .filter(|one| is_definition(one))
             .collect();
+        let soon = deadline.min(Instant::now() + BRIEF);
         let mut pause = SOONEST;
         let mut told = false;
         while !waiting.is_empty() {
             let mut late = Vec::new();
-            let mut words = Vec::new();
+            let mut awaited = Vec::new();
             for object in waiting {
                 if let Some(why) = self.not_yet(object).await? {
-                    words.push(format!("{} {why}", object.id().subject()));
+                    awaited.push(Awaited::ready(object.entry(), &why));
                     late.push(object);
                 }
             }
@@ -83,8 +89,8 @@ impl TenantClient {
             if waiting.is_empty() {
                 break;
             }
-            if Instant::now() + pause > deadline {
-                return Err(Unsettled::Late(words));
+            if Instant::now() + pause > soon {
+                return Err(Unsettled::Late(awaited));
             }
             if !told {
                 told = true;
@@ -94,6 +100,7 @@ impl TenantClient {
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(LATEST);
         }
+        let deadline = deadline.min(Instant::now() + PATIENCE);
         self.until_served(&definitions, deadline).await
     }
 
@@ -131,7 +138,8 @@ impl TenantClient {
             let mut missing = Vec::new();
             for (group, version, kind) in &kinds {
                 if !self.discovery.knows(group, version, kind) {
-                    missing.push(format!("{kind}.{version}.{group} status: 'not served yet'"));
+                    let words = format!("{kind}.{version}.{group} status: 'not served yet'");
+                    missing.push(Awaited::unseen(words));
                 }
             }
             if missing.is_empty() {
@@ -145,23 +153,6 @@ impl TenantClient {
             if let Err(why) = self.discovery.refresh(Instant::now()).await {
                 tracing::debug!(error = %why, "listing what is served failed, trying again");
             }
-        }
-    }
-
-    /// Waits until a deleted object is really gone; the caller holds the deadline.
-    pub(super) async fn until_gone(&self, at: &Located, uid: &str) -> Result<(), ObjectError> {
-        let mut pause = SOONEST;
-        loop {
-            let live = self.wire.get(&at.address).await;
-            let live = live.map_err(|why: CallError| self.failed(at, Attempt::Get, why))?;
-            let now = live
-                .as_ref()
-                .and_then(|live| live.pointer("/metadata/uid")?.as_str());
-            if now != Some(uid) {
-                return Ok(());
-            }
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(LATEST);
         }
     }
 }

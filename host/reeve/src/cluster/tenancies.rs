@@ -11,16 +11,56 @@ use serde_json::{Value, json};
 
 use super::Cluster;
 use super::landlording::resource;
-use super::refusal::CallError;
+use super::refusal::{Attempt, CallError};
 use super::wire::{Address, Patch};
 
 /// Under whose name the changes are written.
 const MANAGER: &str = "reeve-cli";
 
+/// What a namespace bears of whose it is, and which adopting it changes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Borne {
+    /// The Tenant by its label.
+    pub(crate) label: Option<String>,
+    made: Option<String>,
+    confirmed: Option<String>,
+}
+
+impl Borne {
+    /// By a namespace, as it was read.
+    pub(crate) fn by(namespace: &Value) -> Self {
+        let text = |of: &str, key: &str| {
+            let all = namespace.get("metadata")?.get(of)?;
+            all.get(key)?.as_str().map(str::to_owned)
+        };
+        let (made, _) = MADE_BY;
+        Self {
+            label: text("labels", TENANT_LABEL),
+            made: text("annotations", made),
+            confirmed: text("annotations", CONFIRM_DELETE),
+        }
+    }
+
+    /// In a merge patch null takes away what was not there.
+    fn patch(&self) -> Value {
+        let (made, _) = MADE_BY;
+        json!({"metadata": {
+            "labels": {TENANT_LABEL: self.label},
+            "annotations": {made: self.made, CONFIRM_DELETE: self.confirmed},
+        }})
+    }
+}
+
 impl Cluster {
     /// Makes a Tenant; an error if there is one.
     pub(crate) async fn create_tenant(&self, object: &Value) -> Result<(), CallError> {
         self.own.create(&tenant(""), object).await.map(drop)
+    }
+
+    /// Whether it would be made, as far as the API server can say.
+    pub(crate) async fn try_tenant(&self, object: &Value) -> Result<(), CallError> {
+        let uri = format!("{}?dryRun=All", tenant("").collection()?);
+        self.own.post(uri, object, Attempt::DryRun).await.map(drop)
     }
 
     /// Changes a Tenant's spec, by a merge patch; nothing is changed of one that is not as it was read.
@@ -74,30 +114,46 @@ impl Cluster {
         name: &NamespaceName,
         tenant: &TenantName,
     ) -> Result<(), CallError> {
-        let (made, _) = MADE_BY;
-        let body = json!({"metadata": {
-            "labels": {TENANT_LABEL: tenant}, "annotations": {made: null, CONFIRM_DELETE: null},
-        }});
-        let body = body.to_string().into_bytes();
-        self.own
-            .patch(&namespace(name), Patch::merge(MANAGER), body)
-            .await
-            .map(drop)
+        self.mark_namespace(name, &adopted(tenant), false).await
     }
 
-    /// Has the namespace bear the label that it had; None: it had none.
+    /// Whether it could be said.
+    pub(crate) async fn try_adopting(
+        &self,
+        name: &NamespaceName,
+        tenant: &TenantName,
+    ) -> Result<(), CallError> {
+        self.mark_namespace(name, &adopted(tenant), true).await
+    }
+
+    /// Has the namespace bear what it has borne.
     pub(crate) async fn label_again(
         &self,
         name: &NamespaceName,
-        labelled: Option<&str>,
+        borne: &Borne,
     ) -> Result<(), CallError> {
-        // In a merge patch null takes it away.
-        let body = json!({"metadata": {"labels": {TENANT_LABEL: labelled}}});
-        let body = body.to_string().into_bytes();
-        self.own
-            .patch(&namespace(name), Patch::merge(MANAGER), body)
-            .await
-            .map(drop)
+        self.mark_namespace(name, borne, false).await
+    }
+
+    async fn mark_namespace(
+        &self,
+        name: &NamespaceName,
+        borne: &Borne,
+        dry_run: bool,
+    ) -> Result<(), CallError> {
+        let how = Patch {
+            dry_run,
+            ..Patch::merge(MANAGER)
+        };
+        let body = borne.patch().to_string().into_bytes();
+        self.own.patch(&namespace(name), how, body).await.map(drop)
+    }
+}
+
+fn adopted(tenant: &TenantName) -> Borne {
+    Borne {
+        label: Some(tenant.to_string()),
+        ..Borne::default()
     }
 }
 
@@ -132,6 +188,26 @@ pub(crate) fn marked(namespace: &Value) -> Option<(NamespaceName, TenantName)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_namespace_that_is_adopted_in_vain_bears_what_it_has_borne() {
+        let (made, by) = MADE_BY;
+        let before = json!({"metadata": {
+            "name": "a", "labels": {TENANT_LABEL: "beta", "x": "y"}, "annotations": {made: by},
+        }});
+        let again = Borne::by(&before).patch();
+        let (labels, annotations) = (
+            json!({TENANT_LABEL: "beta"}),
+            json!({made: by, CONFIRM_DELETE: null}),
+        );
+        let want = json!({"metadata": {"labels": labels, "annotations": annotations}});
+        assert_eq!(again, want);
+        let bare = Borne::by(&json!({"metadata": {"name": "a"}}));
+        assert_eq!(bare, Borne::default());
+        let patch = adopted(&"acme".parse().unwrap()).patch();
+        let label = patch.pointer("/metadata/labels");
+        assert_eq!(label, Some(&json!({TENANT_LABEL: "acme"})));
+    }
 
     #[test]
     fn a_namespace_is_whose_label_it_bears() {

@@ -47,6 +47,12 @@ pub enum Vigil {
 pub struct Looks(Vec<(Check, Seen)>);
 
 impl Looks {
+    /// Of what nobody has looked at yet.
+    pub(crate) fn unseen(checks: impl IntoIterator<Item = Check>) -> Self {
+        let unseen = |check| (check, Seen::Unknown("nobody has looked yet".to_owned()));
+        Self(checks.into_iter().map(unseen).collect())
+    }
+
     /// What they come to, if that is more than that some are not well yet.
     pub fn end(&self) -> Option<Vigil> {
         match health::standing(self.each()) {
@@ -261,6 +267,7 @@ mod tests {
             entry: Entry { id, version },
             may_vanish: false,
             ends: false,
+            leaves: None,
             judge: None,
         }
     }

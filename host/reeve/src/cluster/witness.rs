@@ -65,13 +65,39 @@ pub trait Witness: Send + Sync {
         false
     }
 
+    /// Whether another manifest of an object was applied last than is wanted now.
+    fn is_changed(&self, _object: &Planned) -> bool {
+        false
+    }
+
+    /// How an object looks that nobody has touched since a run has left it, as far as a watch has shown, and which manifest it was left
+    /// as; None: that is not known.
+    fn former(&self, _object: &Planned) -> Option<Former> {
+        None
+    }
+
+    /// The first write was refused, and nothing is written yet: what [`before_first_write`](Self::before_first_write) was told may
+    /// be left behind is not.
+    fn nothing_written(&self) {}
+
     /// An object was compared and is as it is wanted, and this is how a watch shows it.
     fn stands(&self, _object: &Planned, _sight: Sight) {}
+
+    /// An object is about to be deleted to be made anew.
+    fn replaces(&self, _object: &Planned) {}
 
     /// An object is another than it is wanted: whether it stays as it is.
     fn leaves(&self, _object: &Planned, _difference: &Difference) -> bool {
         false
     }
+}
+
+/// An object as a run has left it.
+pub struct Former {
+    /// How it looks, in an exact state.
+    pub sight: Sight,
+    /// The manifest that it was applied as, or found to be as.
+    pub manifest: Value,
 }
 
 /// What nobody has judged is not sent.

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use reeve_api::name::NamespacedName;
-use reeve_core::drift::{Call, Ledger, Place, Seen, Sight, Stood, WatchedKinds};
+use reeve_core::drift::{Call, Ledger, Place, Seen, Sight, Stood, Untouched, WatchedKinds};
 use reeve_core::index::Target;
 use reeve_core::inventory::{Inventory, ObjectId};
 use reeve_core::plan::Planned;
@@ -98,6 +98,11 @@ impl Drift {
         });
     }
 
+    /// A run deletes an object to make it anew.
+    pub(super) fn replaces(&self, id: &NamespacedName, object: &ObjectId) {
+        self.of(id, |ledger| ledger.replaces(id, object));
+    }
+
     /// A run of `id` applies as this account, for this generation of the spec.
     pub(super) fn acts_as(&self, id: &NamespacedName, account: &str, generation: i64) {
         self.of(id, |ledger| ledger.acts_as(id, account, generation));
@@ -116,6 +121,19 @@ impl Drift {
         self.of(id, |ledger| {
             ledger.stood(id, object.id(), wanted, then, now)
         })
+    }
+
+    /// An object that nobody has touched since it was compared, less than so long ago.
+    pub(super) fn untouched(
+        &self,
+        ctx: &Context,
+        id: &NamespacedName,
+        object: &ObjectId,
+        within: Duration,
+    ) -> Option<Untouched> {
+        let now = self.now(ctx);
+        let then = now.saturating_sub(within);
+        self.of(id, |ledger| ledger.untouched(id, object, then, now))
     }
 
     /// What was wanted last of an object, if that is known.

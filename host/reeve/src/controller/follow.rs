@@ -23,7 +23,7 @@ use std::sync::Arc;
 use futures::StreamExt as _;
 use kube::Resource as _;
 use reeve_api::kustomization::Kustomization;
-use reeve_api::name::{NamespaceName, NamespacedName, ObjectName};
+use reeve_api::name::{NamespaceName, NamespacedName, ObjectName, TenantName};
 use reeve_api::plugin::{ClusterPlugin, Plugin};
 use reeve_api::policy::Policy;
 use reeve_api::receiver::Receiver;
@@ -40,7 +40,7 @@ use super::report::Reported;
 use super::tenant::wake_namesake;
 use crate::cluster::{Change, Id, Selection};
 use crate::context::Context;
-use crate::shards;
+use crate::{index, shards};
 use defined::Defined;
 pub(super) use levels::{asks_levels, watch_source};
 use worth::{is_news, is_superseded, worth_a_run};
@@ -232,6 +232,7 @@ impl Followed for GitRepository {
             known.sources.remove(&id);
             known.stored.remove(&id);
             known.heard.remove(&id);
+            known.relays.remove(&id);
             known.looked_at.remove(&id);
             known.logins.remove(&id);
             known.desks.remove(&id);
@@ -293,7 +294,10 @@ impl Followed for Tenant {
         wake_within(ctx, &touched);
         elsewhere::wake_sources(ctx, &touched);
         levels::wake_kept_for(ctx, before.iter().chain([&object]));
-        wake_all_tenants(ctx);
+        let project = |tenant: &Arc<Self>| tenant.spec.project.clone();
+        let left = before.as_ref().and_then(project);
+        let left = left.filter(|left| Some(left) != object.spec.project.as_ref());
+        wake_concerned(ctx, &touched, left.as_ref());
     }
 
     fn gone(ctx: &Context, id: &Id) {
@@ -307,7 +311,9 @@ impl Followed for Tenant {
         wake_within(ctx, &touched);
         elsewhere::wake_sources(ctx, &touched);
         levels::wake_kept_for(ctx, &before);
-        wake_all_tenants(ctx);
+        let left = before.as_ref();
+        let left = left.and_then(|before| before.spec.project.as_ref());
+        wake_concerned(ctx, &touched, left);
     }
 
     /// What it said before stays: its bounds go on. What is that of one that nobody has ever read is nobody's.
@@ -338,7 +344,7 @@ impl Followed for Project {
             levels::wake_members(ctx, &name);
         }
         if wake {
-            wake_all_tenants(ctx);
+            wake_tenants_of(ctx, &name);
             levels::wake_project(ctx, &name);
         }
     }
@@ -347,7 +353,7 @@ impl Followed for Project {
         let Ok(name) = id.name.parse() else { return };
         ctx.index.write(|known| known.projects.remove(&name));
         levels::wake_members(ctx, &name);
-        wake_all_tenants(ctx);
+        wake_tenants_of(ctx, &name);
         levels::wake_project(ctx, &name);
     }
 
@@ -363,14 +369,25 @@ fn wake_receivers_naming(ctx: &Context, target: &Target) {
     ctx.queues.receivers.wake_all(receivers);
 }
 
-/// Tenants bear on one another: two may name one namespace. There are few, and they seldom change.
-fn wake_all_tenants(ctx: &Context) {
-    let names: Vec<_> = ctx
+/// Something about these namespaces is another: Tenants that name one, or are called like one, may have to say so. A Project that
+/// one of them has left tells it by a run of one that stays.
+fn wake_concerned(ctx: &Context, touched: &BTreeSet<NamespaceName>, left: Option<&ObjectName>) {
+    let names = ctx.index.read(|known| {
+        let tenants = &known.tenants;
+        let mut names = tenants.concerned(touched);
+        let stays = left.and_then(|project| tenants.members_of(project).next());
+        names.extend(stays.cloned());
+        names
+    });
+    ctx.queues.tenants.wake_all(names);
+}
+
+/// A Project came, went or changed: who belongs to it says whether it is there, and tells it who does.
+fn wake_tenants_of(ctx: &Context, project: &ObjectName) {
+    let names: Vec<TenantName> = ctx
         .index
-        .read(|known| known.tenant_objects.keys().cloned().collect());
-    names
-        .into_iter()
-        .for_each(|name| ctx.queues.tenants.wake(name));
+        .read(|known| known.tenants.members_of(project).cloned().collect());
+    ctx.queues.tenants.wake_all(names);
 }
 
 /// Whose a namespace is decides what may be done in it, and as whom its Secrets are read.
@@ -379,8 +396,8 @@ fn wake_within(ctx: &Context, namespaces: &BTreeSet<NamespaceName>) {
         all: &BTreeMap<NamespacedName, V>,
         namespaces: &BTreeSet<NamespaceName>,
     ) -> Vec<NamespacedName> {
-        let within = |id: &&NamespacedName| namespaces.contains(&id.namespace);
-        all.keys().filter(within).cloned().collect()
+        let found = namespaces.iter().flat_map(|one| index::within(all, one));
+        found.map(|(id, _)| id.clone()).collect()
     }
     let (plugins, kustomizations, sources, receivers, writebacks) = ctx.index.read(|known| {
         (

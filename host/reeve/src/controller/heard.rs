@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use reeve_api::CALLED_FOR_MANY;
 use reeve_api::name::NamespacedName;
 use reeve_api::source::{
     Delivery, GitRepository, GitRepositoryStatus, LastFetch, LoginOrigin, PollingOrigin,
@@ -15,10 +16,12 @@ use reeve_core::gitconfig::DEFAULT_INTERVAL;
 use reeve_core::index::{Standing, Target};
 use reeve_core::schedule::rounded;
 use reeve_core::status::{self, Frame, Heard, SourceOutcome, Told};
+use reeve_core::webhook::is_commit;
 
 use crate::context::Context;
 use crate::git::Snapshot;
 use crate::index::Known;
+use crate::shards::Place;
 
 /// The most Receivers of a source that are told.
 const MOST_RECEIVERS: usize = 10;
@@ -178,8 +181,37 @@ pub(super) fn caller(ctx: &Context, target: &Target) -> Option<String> {
     })
 }
 
-/// Another replica took a call about this, and says that it was of that Receiver or entry: told is one whose calls are about it.
-pub(super) fn passed_on(ctx: &Context, target: &Target, receiver: &str) {
+/// A call about something that another replica works for is about to be passed on, and told this commit, or nobody knows what.
+pub(super) fn owe(ctx: &Context, target: &Target, commit: Option<&str>, of_many: bool) {
+    let Target::Source(id) = target else {
+        return;
+    };
+    let told = match of_many {
+        true => Some(CALLED_FOR_MANY),
+        false => commit,
+    };
+    let Some(told) = told.filter(|_| !ctx.shards.are_mine(&Place::of_source(&ctx.grounds, id)))
+    else {
+        return;
+    };
+    ctx.index.write(|known| {
+        if known.sources.contains_key(id) {
+            known.relays.insert(id.clone(), told.to_owned());
+        }
+    });
+}
+
+/// What is to be passed on of the calls about this, once.
+pub(super) fn relay(ctx: &Context, target: &Target) -> Option<String> {
+    let Target::Source(id) = target else {
+        return None;
+    };
+    ctx.index.write(|known| known.relays.remove(id))
+}
+
+/// Another replica took a call about this, and says that it was of that Receiver or entry, and told that: told is one whose calls
+/// are about it. Whoever may write the object may say anything there; of that counts what a call can tell.
+pub(super) fn passed_on(ctx: &Context, target: &Target, receiver: &str, told: Option<&str>) {
     let Target::Source(id) = target else {
         return;
     };
@@ -192,8 +224,12 @@ pub(super) fn passed_on(ctx: &Context, target: &Target, receiver: &str) {
         let wakes = known.touch.sources_woken_by(&receiver).contains(id);
         wakes.then_some(receiver)
     });
-    if let Some(by) = by {
-        called(ctx, &by, target, None);
+    let Some(by) = by else {
+        return;
+    };
+    match told {
+        Some(CALLED_FOR_MANY) => missed(ctx, target),
+        told => called(ctx, &by, target, told.filter(|text| is_commit(text))),
     }
 }
 

@@ -13,6 +13,7 @@ mod commit;
 mod cover;
 mod depend;
 mod drift;
+mod foretell;
 mod health;
 mod judge;
 mod ownership;
@@ -42,6 +43,7 @@ use reeve_core::deliver::Place;
 use reeve_core::failure::{Explained, Turn};
 use reeve_core::index::Target;
 use reeve_core::inventory::Inventory;
+use reeve_core::ownership::Unheard;
 use reeve_core::plan::{Admitted, Plan, Proposed};
 use reeve_core::schedule::Next;
 use reeve_core::spec::Spec;
@@ -93,11 +95,13 @@ pub(super) async fn reconcile(ctx: &Arc<Context>, id: &NamespacedName) -> Next {
     }
     let run = Arc::new(Run::begin(ctx, target.clone(), &*object).ending(ended));
     if let Some(Awaited::Aloud(why)) = waits {
+        ownership::over(ctx, id, &object, ownership::state(ctx, id, &object), false);
         let outcome = early(ctx, &run, why);
         return report::kustomization(ctx, &object, &run, outcome).await;
     }
     if object.metadata.deletion_timestamp.is_some() {
         ctx.drift.forget(&target);
+        quota::makes_room(ctx, id);
         return withdraw::reconcile(ctx, &object, &run).await;
     }
     if supply::awaits_source(ctx, &object) {
@@ -134,6 +138,7 @@ pub(super) async fn reconcile(ctx: &Arc<Context>, id: &NamespacedName) -> Next {
     let mut stages = ctx.metrics.stages();
     let next = report::kustomization(ctx, &object, &run, outcome).await;
     stages.end(Stage::Report);
+    recall::settle(ctx, id, &object).await;
     judge::no_later(ctx, &object, next)
 }
 
@@ -170,10 +175,7 @@ async fn deliver(
         Ok(None) => return KustomizationOutcome::Suspended,
         Err(why) => return early(ctx, run, why),
     };
-    if let Err(why) = depend::check(ctx, object, &asked).await {
-        return early(ctx, run, why);
-    }
-    let wanted = match yielding::reach(ctx, object, asked, over).await {
+    let wanted = match reach(ctx, object, asked, over).await {
         Ok(wanted) => wanted,
         Err(why) => return early(ctx, run, why),
     };
@@ -314,6 +316,23 @@ async fn read(ctx: &Context, object: &Kustomization) -> Result<Option<Asked>, Ex
     }))
 }
 
+/// What it depends on is ready, and the cluster that it is carried out on there.
+async fn reach(
+    ctx: &Arc<Context>,
+    object: &Kustomization,
+    asked: Asked,
+    over: &CancellationToken,
+) -> Result<Wanted, Explained> {
+    if asked.place.is_some() {
+        ownership::delivers(ctx, &asked.spec.id, object);
+    }
+    if let Err(why) = depend::check(ctx, object, &asked).await {
+        foretell::foretell(ctx, object, asked, over).await;
+        return Err(why);
+    }
+    yielding::reach(ctx, object, asked, over).await
+}
+
 /// What [`read`] would say about an object that is not there yet.
 pub(super) fn review(ctx: &Context, object: &Kustomization) -> Result<Review, Explained> {
     let Some(spec) = parse(object)? else {
@@ -376,6 +395,8 @@ struct Prepared {
     from: String,
     /// Why nothing is deleted yet, if so.
     hold: Option<Explained>,
+    /// What was built before, if that is still kept.
+    former: Option<Arc<Bundle<Rendered>>>,
 }
 
 /// What plugins make of a bundle; whatever they were shown is not to be told from then on.
@@ -411,6 +432,7 @@ async fn prepare(
     deadline: Instant,
 ) -> Result<Prepared, Stopped> {
     let mut stages = ctx.metrics.stages();
+    let former = ctx.renders.last(&wanted.spec.id);
     let built = build::build(ctx, wanted, room, deadline).await;
     stages.end(Stage::Build);
     let built = built.map_err(Stopped::early)?;
@@ -429,17 +451,15 @@ async fn prepare(
     };
     let proposed = propose(ctx, object, wanted, transformed, (&revision, requested)).await;
     stages.end(Stage::Plan);
-    let (proposed, waits) = proposed.map_err(stop)?;
+    let (proposed, unheard) = proposed.map_err(stop)?;
     quota::objects(ctx, wanted, &proposed).map_err(stop)?;
     let from = Some((wanted, deadline));
     let (tenant, veil) = (&wanted.tenant, wanted.veil());
     let plan = judge::plan(ctx, object, tenant, &wanted.spec, proposed, from, veil).await;
     stages.end(Stage::Judge);
     let plan = plan.map_err(stop)?;
-    let from = caution::origin(wanted);
-    let hold = caution::judge(object, wanted, &plan, &from)
-        .map_err(stop)?
-        .or(waits);
+    let from = caution::origin(object, wanted);
+    let hold = caution::judge(object, wanted, &plan, &from, &unheard).map_err(stop)?;
     tracing::debug!(name = ?object.metadata.name, objects = plan.objects().count(), "admitted");
     Ok(Prepared {
         plan,
@@ -447,18 +467,19 @@ async fn prepare(
         remote_bases: built.remote_bases,
         from,
         hold,
+        former,
     })
 }
 
-/// What it would take, and why nothing of it is deleted yet, if so. What is delivered prunes nothing on a cluster, and shares
-/// nothing there with anybody.
+/// What it would take, and who may want what it deletes and has not said so. What is delivered prunes nothing on a cluster, and
+/// shares nothing there with anybody.
 async fn propose(
     ctx: &Context,
     object: &Kustomization,
     wanted: &Wanted,
     bundle: Bundle<Transformed>,
     (revision, requested): (&str, Option<&str>),
-) -> Result<(Plan<Proposed>, Option<Explained>), Explained> {
+) -> Result<(Plan<Proposed>, Vec<Unheard>), Explained> {
     let scopes = wanted.client.scopes().await;
     let before = match &wanted.place {
         None => wanted.inventory.clone(),
@@ -469,7 +490,7 @@ async fn propose(
     let proposed = proposed.on(revision, requested);
     match wanted.place {
         None => ownership::settle(ctx, object, wanted, proposed).await,
-        Some(_) => Ok((proposed, None)),
+        Some(_) => Ok((proposed, Vec::new())),
     }
 }
 

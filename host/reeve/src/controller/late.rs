@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::time::MissedTickBehavior;
 
-use super::sharing;
+use super::{proposals, sharing};
 use crate::context::Context;
 use crate::knocks;
 
@@ -31,6 +31,7 @@ fn look(ctx: &Arc<Context>) {
     let woken = |path: &str| ctx.index.read(|known| knocks::woken(known, path));
     for target in ctx.knocks.due(now, woken) {
         tracing::debug!(object = ?target, "it may have been called for before that was known");
+        proposals::may_be_called(ctx, &target);
         if sharing::pass_on(ctx, &target) && !ctx.shards.are_shared() {
             // Nobody works here, who might need it too.
             continue;

@@ -1,7 +1,7 @@
 //! Pull requests of a source: what each would change is found out, and told at it.
 //!
-//! The forge is asked which are open when it calls for one, as often as the source looks for changes, when something else is
-//! applied, and, one source after the other (`turns`), when policies or plugins are others. A head is fetched, rendered, judged and
+//! The forge is asked which are open when it calls for one, or may have while nobody heard it, as often as the source looks for
+//! changes, when something else is applied, and, one source after the other (`turns`), when policies or plugins are others. A head is fetched, rendered, judged and
 //! dry-run as the accounts that would apply it (`kustomization::preview`), and that is told in a comment, which is changed in place,
 //! and in a mark beside the head. Which requests, and what is told, `core::proposal` says. It is done beside the runs: nothing that is
 //! proposed comes into the store, into a status, or to anybody else than the request. Only for sources of tenants: the platform's
@@ -19,6 +19,7 @@ use reeve_api::name::NamespacedName;
 use reeve_api::reason::Reason;
 use reeve_api::source::GitRepository;
 use reeve_core::failure::{Explained, Turn};
+use reeve_core::index::Target;
 use reeve_core::mark::Mark;
 use reeve_core::proposal::{self, Live, Part, Plans, Request, Seen, Wish};
 use reeve_core::schedule::{Next, backoff, jittered};
@@ -97,6 +98,16 @@ pub(super) async fn reconcile(ctx: &Arc<Context>, id: &NamespacedName) -> Next {
         Some(next) => next,
         None if trouble.is_some_and(|why| why.turn.stalls()) => Next::Watch,
         None => Next::After(marks::pause(failed.times)),
+    }
+}
+
+/// Nobody knows what this was called for: that may have been a request, and then nothing of what it follows has moved.
+pub(super) fn may_be_called(ctx: &Context, target: &Target) {
+    let Target::Source(id) = target else {
+        return;
+    };
+    if ctx.index.read(|known| known.desks.contains_key(id)) {
+        ctx.queues.proposals.wake(id.clone());
     }
 }
 

@@ -7,6 +7,7 @@
 
 pub(super) mod entry;
 mod request;
+mod share;
 mod tokens;
 
 use std::collections::BTreeMap;
@@ -33,6 +34,7 @@ use crate::index::{Callable, Edition};
 use crate::observe::happening::PluginCalled;
 
 pub(super) use request::{propose, retract};
+pub(crate) use share::Shares;
 pub(crate) use tokens::Tokens;
 pub(super) use tokens::{Access, Obtained};
 
@@ -123,6 +125,17 @@ pub(super) async fn carry_out(
     inquire(ctx, asked, task, slot).await.map(drop)
 }
 
+/// The same, and whether the forge had to be changed for it.
+pub(super) async fn change(
+    ctx: &Context,
+    asked: Asked<'_>,
+    task: Task,
+    slot: Option<(&str, Secret)>,
+) -> Result<bool, Explained> {
+    let outcome = outcome(ctx, asked, task, slot).await?;
+    Ok(outcome.changed)
+}
+
 /// The same, how it ended, and what the provider said meanwhile.
 pub(super) async fn inquire(
     ctx: &Context,
@@ -130,8 +143,18 @@ pub(super) async fn inquire(
     task: Task,
     slot: Option<(&str, Secret)>,
 ) -> Result<(Done, Vec<String>), Explained> {
+    let outcome = outcome(ctx, asked, task, slot).await?;
+    Ok((outcome.done, outcome.log))
+}
+
+async fn outcome(
+    ctx: &Context,
+    asked: Asked<'_>,
+    task: Task,
+    slot: Option<(&str, Secret)>,
+) -> Result<Outcome, Explained> {
     if asked.plugin == GIT_CONFIG {
-        return entry::inquire(ctx, asked, task, slot).await;
+        return entry::outcome(ctx, asked, task, slot).await;
     }
     let name = asked.plugin.parse::<ObjectName>().map_err(|why| {
         let message = format!("annotation reeve.dev/provider: {why}");
@@ -145,8 +168,7 @@ pub(super) async fn inquire(
         let slots = &mut ready.provider.slots;
         let _the_plugins_own = slots.insert(name.to_owned(), Slot { value, hosts });
     }
-    let outcome = ready.ask(ctx, asked.repository, task).await?;
-    Ok((outcome.done, outcome.log))
+    ready.ask(ctx, asked.repository, task).await
 }
 
 /// Forgets the login of a source: it was refused, or is not wanted any more.
@@ -333,6 +355,8 @@ async fn provider(
     let slots = slots(ctx, id, &component.grants.slots, &hosts).await?;
     Ok(Provider {
         name: id.to_string(),
+        // It is one party's, and so is its login.
+        whose: String::new(),
         asks: Arc::new(asks),
         grant: Arc::new(Grant {
             hosts,

@@ -22,7 +22,9 @@ use reeve_core::status::ReceiverOutcome;
 use reeve_core::webhook::{Filters, Google, Token, Wanted};
 
 use super::report::{self, Run};
+use super::{heard, proposals, sharing};
 use crate::context::Context;
+use crate::index::Known;
 
 pub(crate) use wake::answer_nudges;
 
@@ -60,6 +62,16 @@ pub(super) async fn reconcile(ctx: &Arc<Context>, id: &NamespacedName) -> Next {
         // Nobody says that they are not wanted.
         ReceiverOutcome::Suspended | ReceiverOutcome::Failed(_) => None,
     };
+    if hooks.as_ref().is_some_and(|hooks| hooks.changed) {
+        let woken = ctx.index.read(|known| known.touch.sources_woken_by(id));
+        for source in woken.into_iter().map(Target::Source) {
+            proposals::may_be_called(ctx, &source);
+            if !sharing::ask(ctx, &source) {
+                ctx.queues.wake(source);
+            }
+        }
+    }
+    let hooks = hooks.map(|hooks| hooks.outcome);
     report::receiver(ctx, &object, run, outcome, hooks).await
 }
 
@@ -107,6 +119,10 @@ async fn listen(ctx: &Context, id: &NamespacedName, object: &Receiver) -> Receiv
         computed,
         since: created.map(|created| created.0),
     };
+    let told = object.status.as_ref();
+    let told = told.and_then(|status| status.webhook_path.as_deref());
+    let known = |all: &Known| Some(all.touch.computed_path(id).or(told)? != path);
+    let is_moved = ended.is_ok() && ctx.index.read(known) == Some(true);
     let (missing, before, holder, left) = ctx.index.write(|all| {
         let before = all.touch.holder(&path).cloned();
         let mut left = all.touch.sources_woken_by(id);
@@ -117,6 +133,10 @@ async fn listen(ctx: &Context, id: &NamespacedName, object: &Receiver) -> Receiv
         (missing, before, all.touch.holder(&path).cloned(), left)
     });
     leave(ctx, left);
+    if is_moved {
+        let woken = ctx.index.read(|all| all.touch.sources_woken_by(id));
+        miss(ctx, woken);
+    }
     let taken = holder.as_ref().is_some_and(|holder| holder != id);
     if before != holder {
         // Whoever has lost the path, or has it now, says so.
@@ -137,6 +157,16 @@ async fn listen(ctx: &Context, id: &NamespacedName, object: &Receiver) -> Receiv
 fn leave(ctx: &Context, sources: BTreeSet<NamespacedName>) {
     let wake = |source| ctx.queues.sources.wake(source);
     sources.into_iter().for_each(wake);
+}
+
+/// Somebody else calls for these from now on, or the same elsewhere, and what is called where they were called for until now nobody
+/// hears: they look themselves, and are asked as often as their interval says until a call tells what is there.
+fn miss(ctx: &Context, sources: BTreeSet<NamespacedName>) {
+    for source in sources.into_iter().map(Target::Source) {
+        heard::missed(ctx, &source);
+        proposals::may_be_called(ctx, &source);
+        ctx.queues.wake(source);
+    }
 }
 
 /// The path of a Receiver that cannot be computed now, and whether it was; empty: there is none.

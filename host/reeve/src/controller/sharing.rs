@@ -304,8 +304,27 @@ pub(super) fn fetch_for(ctx: &Context, source: Option<NamespacedName>) {
 }
 
 /// Whether something was called for here that another replica does: it is told so by the object itself, with the Receiver that
-/// was called and the trace that the call has begun.
+/// was called, what the call told and the trace that it has begun.
 pub(super) fn pass_on(ctx: &Arc<Context>, target: &Target) -> bool {
+    hand_over(ctx, target, || Passed {
+        at: ctx.clock.now().to_string(),
+        receiver: heard::caller(ctx, target),
+        told: heard::relay(ctx, target),
+        trace: ctx.tracer.hand_on(target),
+    })
+}
+
+/// The same of something that nobody has called for, and that is to be looked at all the same.
+pub(super) fn ask(ctx: &Arc<Context>, target: &Target) -> bool {
+    hand_over(ctx, target, || Passed {
+        at: ctx.clock.now().to_string(),
+        receiver: None,
+        told: None,
+        trace: None,
+    })
+}
+
+fn hand_over(ctx: &Arc<Context>, target: &Target, passed: impl FnOnce() -> Passed) -> bool {
     let (kind, id, place) = match target {
         Target::Source(id) => (
             Operated::GitRepository,
@@ -325,11 +344,7 @@ pub(super) fn pass_on(ctx: &Arc<Context>, target: &Target) -> bool {
     if ctx.shards.are_mine(&place) {
         return false;
     }
-    let passed = Passed {
-        at: ctx.clock.now().to_string(),
-        receiver: heard::caller(ctx, target),
-        trace: ctx.tracer.hand_on(target),
-    };
+    let passed = passed();
     let (ctx, id, target) = (Arc::clone(ctx), id.clone(), target.clone());
     tokio::spawn(async move {
         let mut pause = AGAIN;

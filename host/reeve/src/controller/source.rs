@@ -388,7 +388,7 @@ fn told(ctx: &Context, revision: &str, result: FetchResult, took: Duration) {
 fn fetched_for(wanted: &Wanted, included: &Included) -> index::Wanted {
     index::Wanted {
         url: wanted.url.to_string(),
-        branch: wanted.reference.branch().map(str::to_owned),
+        place: wanted.reference.place(),
         ignore: wanted.ignore.clone(),
         sparse: wanted.sparse.clone(),
         included: included.marks(),

@@ -20,7 +20,7 @@ use tokio::time::MissedTickBehavior;
 
 use super::report;
 use crate::context::Context;
-use crate::index::Known;
+use crate::index::{Known, within};
 use crate::shards::{Part, Place};
 
 /// How often what tenants use may be told.
@@ -84,11 +84,8 @@ async fn tell_project(ctx: &Context, object: &Tenant) {
     let Some(name) = &object.spec.project else {
         return;
     };
-    let of = |tenant: &&Arc<Tenant>| tenant.spec.project.as_ref() == Some(name);
     let found = ctx.index.read(|known| {
-        let all = known.tenant_objects.iter();
-        let members = all.filter(|(_, tenant)| of(tenant));
-        let members: Vec<TenantName> = members.map(|(name, _)| name.clone()).collect();
+        let members: Vec<TenantName> = known.tenants.members_of(name).cloned().collect();
         Some((known.projects.get(name).cloned()?, members))
     });
     if let Some((project, members)) = found {
@@ -112,7 +109,7 @@ fn namesake(ctx: &Context, name: &TenantName) -> Option<Explained> {
 }
 
 fn is_used<V>(all: &BTreeMap<NamespacedName, V>, namespace: &NamespaceName) -> bool {
-    all.keys().any(|id| id.namespace == *namespace)
+    within(all, namespace).next().is_some()
 }
 
 /// Something came to a namespace, or went: a Tenant that is called like it may have to say so.

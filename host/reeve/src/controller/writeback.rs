@@ -5,8 +5,10 @@
 //! is lost: what a run could not do it gives back, and the next one does it. Our own applies change nothing that is not in git
 //! already, so that none comes back. It deliberately applies nothing: what was committed comes to the cluster as any commit does.
 
+mod author;
 mod beside;
 mod changed;
+mod folded;
 mod forbidden;
 mod lean;
 mod lent;
@@ -44,7 +46,7 @@ use reeve_core::schedule::Next;
 use reeve_core::status::{Looked, Requested, WriteBackOutcome};
 use reeve_core::tenancy::{Grounds, Tenant};
 use reeve_core::ward::{Left, Work};
-use reeve_core::writeback::{Allowed, Propose, Spec};
+use reeve_core::writeback::{Allowed, Propose, Remembered, Spec};
 use tokio::time::Instant;
 
 use super::report::{self, Run};
@@ -182,8 +184,8 @@ struct Case<'a> {
     former: Option<WriteBackRequest>,
     /// What is in files of its own that go with it.
     made: Vec<String>,
-    /// The revisions at which files of their own were as their objects.
-    agreed: BTreeMap<String, String>,
+    /// When files of their own were as their objects.
+    memory: Remembered,
     deadline: Instant,
 }
 
@@ -191,6 +193,8 @@ struct Case<'a> {
 struct Watched {
     /// What cannot be.
     unwatched: Vec<WriteBackRefusal>,
+    /// What is only listed once in an interval.
+    listed: Vec<String>,
     /// Whether it is time to look at more than what was seen.
     is_time: bool,
 }
@@ -233,7 +237,7 @@ impl<'a> Case<'a> {
             Propose::Commit => false,
         };
         let former = status.request.clone().filter(|one| !is_wanted(one));
-        let agreed = told::of_branch(status.agreed, &branch);
+        let memory = Remembered::of(&status, &branch);
         Ok(Self {
             ctx,
             id,
@@ -249,7 +253,7 @@ impl<'a> Case<'a> {
             known: status.request.filter(is_wanted),
             former,
             made: status.made,
-            agreed,
+            memory,
             deadline: Instant::now() + PATIENCE,
             spec,
         })
@@ -265,17 +269,20 @@ impl<'a> Case<'a> {
             account: self.client.account().to_owned(),
             rules: rules.clone(),
             debounce: self.spec.debounce,
+            interval: self.spec.interval,
             realms: realm::realms(rules, &reach, &kinds),
         };
         let wards = &self.ctx.wards;
         let remembered = || self.remembered(&self.made);
-        let unwatched = wards.align(self.ctx, self.id, wanted, self.asked, remembered);
+        let sights = wards.align(self.ctx, self.id, wanted, self.asked, remembered);
         let is_time = wards.look_again(self.id, self.spec.interval, self.asked);
         let account = self.client.account();
-        let told = unwatched.into_iter().map(|one| realm::told(one, account));
+        let told = sights.unseen.into_iter();
+        let told = told.map(|one| realm::told(one, account));
         let unserved = realm::unserved(rules, &reach, &kinds);
         Watched {
             unwatched: told.chain(unserved).collect(),
+            listed: realm::listed(&sights.listed),
             is_time,
         }
     }
@@ -288,6 +295,7 @@ impl<'a> Case<'a> {
             Err(_) => (Ok(None), false),
         };
         let mut looked = left(self.ctx, self.id, watched.unwatched);
+        looked.listed = Some(watched.listed);
         if let Err(why) = is_left {
             return (WriteBackOutcome::Failed(why, looked), false);
         }

@@ -109,6 +109,7 @@ impl Rehearsal<'_> {
         let slots: Slots = self.operation.slots.iter().map(slot).collect();
         Provider {
             name: self.name.to_owned(),
+            whose: String::new(),
             asks: Arc::clone(&self.asks),
             grant: Arc::new(Grant {
                 hosts: self.hosts.clone(),

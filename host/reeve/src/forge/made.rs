@@ -83,7 +83,7 @@ impl Making {
 }
 
 /// Whether a key lets it in.
-fn signs(request: &Request) -> bool {
+pub(super) fn signs(request: &Request) -> bool {
     let signed = |part: &Part| matches!(part, Part::Jwt(_));
     request.headers.iter().any(|header| match &header.value {
         HeaderValue::Plain(parts) => parts.iter().any(signed),

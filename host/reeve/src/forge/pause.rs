@@ -1,7 +1,9 @@
 //! A forge that asks us to wait is asked nothing until then: `Retry-After`, or no requests left until a time that it names.
 //!
 //! A guest has no clock, so this is the host's. What counts is which provider asks which host: another one has another token, and
-//! limits of its own. What it deliberately doesn't: wait. Whoever asks is told how long, and tries again then.
+//! limits of its own. So has what a key signs, beside what is asked with a token that was made with it: whoever has used up the one
+//! is still let in by the other. Of several tenants who ask with one login each waits for itself, so that who asks too often holds
+//! up nobody else. What it deliberately doesn't: wait. Whoever asks is told how long, and tries again then.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -18,26 +20,38 @@ const LONGEST: Duration = Duration::from_secs(3600);
 /// More pauses than this are of a guest that makes up hosts.
 const MOST: usize = 1024;
 
+/// Who asks whom.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Asking {
+    /// The provider.
+    pub(super) provider: String,
+    /// For whom, where several have it ask with one login.
+    pub(super) whose: String,
+    /// The host.
+    pub(super) host: String,
+    /// Whether a key lets it in.
+    pub(super) signed: bool,
+}
+
 /// Who may not be asked by whom, and until when.
 #[derive(Debug, Default)]
-pub struct Pauses(Mutex<BTreeMap<(String, String), Timestamp>>);
+pub struct Pauses(Mutex<BTreeMap<Asking, Timestamp>>);
 
 impl Pauses {
-    /// How long this provider has to wait before it may ask this host.
-    pub(super) fn left(&self, (provider, host): (&str, &str), now: Timestamp) -> Option<Duration> {
+    /// How long whoever asks has to wait before it may.
+    pub(super) fn left(&self, asking: &Asking, now: Timestamp) -> Option<Duration> {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = (provider.to_owned(), host.to_owned());
-        let until = *all.get(&key)?;
+        let until = *all.get(asking)?;
         let left = Duration::try_from(until.duration_since(now));
         let left = left.ok().filter(|left| !left.is_zero());
         if left.is_none() {
-            all.remove(&key);
+            all.remove(asking);
         }
         left
     }
 
     /// It has to wait so long.
-    pub(super) fn begin(&self, (provider, host): (&str, &str), now: Timestamp, wait: Duration) {
+    pub(super) fn begin(&self, asking: Asking, now: Timestamp, wait: Duration) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if all.len() >= MOST {
             all.retain(|_, until| *until > now);
@@ -45,7 +59,7 @@ impl Pauses {
         if all.len() < MOST
             && let Ok(until) = now.checked_add(wait)
         {
-            all.insert((provider.to_owned(), host.to_owned()), until);
+            all.insert(asking, until);
         }
     }
 }
@@ -139,15 +153,30 @@ mod tests {
     }
 
     #[test]
-    fn a_pause_is_of_one_provider_at_one_host_and_ends() {
+    fn a_pause_is_of_one_who_asks_one_host_and_ends() {
+        let asking = |provider: &str, whose: &str, host: &str, signed| Asking {
+            provider: provider.to_owned(),
+            whose: whose.to_owned(),
+            host: host.to_owned(),
+            signed,
+        };
         let (pauses, now) = (Pauses::default(), Timestamp::UNIX_EPOCH);
-        pauses.begin(("a", "git.example"), now, Duration::from_secs(10));
+        let one = asking("a", "acme", "git.example", false);
+        pauses.begin(one.clone(), now, Duration::from_secs(10));
         let later = now + Duration::from_secs(4);
-        let left = pauses.left(("a", "git.example"), later);
-        assert_eq!(left, Some(Duration::from_secs(6)));
-        assert_eq!(pauses.left(("a", "other.example"), later), None);
-        assert_eq!(pauses.left(("b", "git.example"), later), None);
+        assert_eq!(pauses.left(&one, later), Some(Duration::from_secs(6)));
+        for (says, other) in [
+            ("another host", asking("a", "acme", "other.example", false)),
+            (
+                "another provider",
+                asking("b", "acme", "git.example", false),
+            ),
+            ("another tenant", asking("a", "beta", "git.example", false)),
+            ("what a key signs", asking("a", "acme", "git.example", true)),
+        ] {
+            assert_eq!(pauses.left(&other, later), None, "{says}");
+        }
         let over = now + Duration::from_secs(10);
-        assert_eq!(pauses.left(("a", "git.example"), over), None);
+        assert_eq!(pauses.left(&one, over), None);
     }
 }

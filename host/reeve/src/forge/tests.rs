@@ -15,6 +15,7 @@ use super::words::{
 use super::*;
 use server::{Answer as Says, Server};
 
+mod changed;
 mod patience;
 mod server;
 mod sparing;
@@ -31,6 +32,7 @@ fn provider(hosts: &[&str]) -> Provider {
     };
     Provider {
         name: "test".into(),
+        whose: "acme".into(),
         asks: Arc::new(Asks::parse(Some(&asks)).unwrap()),
         slots: [
             ("token".to_owned(), slot(TOKEN)),

@@ -6,7 +6,7 @@
 //! `transport::ssh` asks it once the server has proved that it holds its key.
 
 use std::io::{self, Read as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -17,7 +17,7 @@ use sha1::Sha1;
 /// Where the keys of hosts stand of which a Secret says nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HostKeys {
-    /// In a file, if it is there; in the shipped list if not.
+    /// In a file, or in the files of a directory, if it is there; in the shipped list if not.
     Usual(PathBuf),
     /// In a file that must be there.
     File(PathBuf),
@@ -33,19 +33,52 @@ impl HostKeys {
     /// When a file that is there, or must be, cannot be read or is too large. Then no list takes its place.
     pub fn read(&self) -> io::Result<KnownHosts> {
         let (Self::Usual(path) | Self::File(path)) = self;
-        let file = match (std::fs::File::open(path), self) {
-            (Ok(file), _) => file,
+        match (text(path), self) {
+            (Ok(text), _) => Ok(KnownHosts::parse(&text)),
             (Err(why), Self::Usual(_)) if why.kind() == io::ErrorKind::NotFound => {
-                return Ok(KnownHosts::shipped());
+                Ok(KnownHosts::shipped())
             }
-            (Err(why), _) => return Err(why),
-        };
-        let mut text = Vec::new();
-        file.take(LARGEST + 1).read_to_end(&mut text)?;
-        match u64::try_from(text.len()) {
-            Ok(length) if length <= LARGEST => Ok(KnownHosts::parse(&text)),
-            _ => Err(io::ErrorKind::FileTooLarge.into()),
+            (Err(why), _) => Err(why),
         }
+    }
+}
+
+/// What stands in a file, or in those of a directory: the kubelet makes one of a ConfigMap that is mounted there as a whole. One
+/// without files, as of a ConfigMap that may be missing, says nothing.
+fn text(path: &Path) -> io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    if !path.is_dir() {
+        append(path, &mut text)?;
+        return Ok(text);
+    }
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(path)? {
+        let entry = entry?;
+        // What the kubelet keeps for itself, as `..data`, begins with a dot.
+        let is_hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
+        if !is_hidden && entry.path().is_file() {
+            files.push(entry.path());
+        }
+    }
+    if files.is_empty() {
+        return Err(io::ErrorKind::NotFound.into());
+    }
+    files.sort();
+    for file in files {
+        // One that goes meanwhile is no directory that says nothing.
+        append(&file, &mut text).map_err(io::Error::other)?;
+        text.push(b'\n');
+    }
+    Ok(text)
+}
+
+/// Adds what a file holds, if all of it is not too much.
+fn append(file: &Path, text: &mut Vec<u8>) -> io::Result<()> {
+    let file = std::fs::File::open(file)?;
+    file.take(LARGEST + 1).read_to_end(text)?;
+    match u64::try_from(text.len()) {
+        Ok(length) if length <= LARGEST => Ok(()),
+        _ => Err(io::ErrorKind::FileTooLarge.into()),
     }
 }
 
@@ -403,5 +436,31 @@ mod tests {
         }
         std::fs::write(&path, vec![b'#'; (1 << 20) + 1]).unwrap();
         assert!(usual.read().is_err() && named.read().is_err());
+    }
+
+    #[test]
+    fn a_directory_that_the_kubelet_makes_of_a_config_map_is_read_file_by_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("known_hosts");
+        let (usual, named) = (HostKeys::Usual(path.clone()), HostKeys::File(path.clone()));
+        let hidden = path.join("..2026");
+        std::fs::create_dir_all(&hidden).unwrap();
+        // The ConfigMap may be missing: then nobody says anything.
+        assert!(usual.read().unwrap().knows("github.com", 22));
+        assert!(named.read().is_err());
+        for (name, host) in [("known_hosts", "h"), ("more", "i")] {
+            let line = format!("{host} ssh-ed25519 {A}");
+            std::fs::write(hidden.join(name), line).unwrap();
+            std::os::unix::fs::symlink(format!("..data/{name}"), path.join(name)).unwrap();
+        }
+        std::os::unix::fs::symlink("..2026", path.join("..data")).unwrap();
+        std::fs::write(path.join(".other"), format!("j ssh-ed25519 {A}")).unwrap();
+        for keys in [&usual, &named] {
+            let known = keys.read().unwrap();
+            assert!(known.knows("h", 22) && known.knows("i", 22));
+            assert!(!known.knows("j", 22) && !known.knows("github.com", 22));
+        }
+        std::fs::write(hidden.join("more"), vec![b'#'; 1 << 20]).unwrap();
+        assert!(usual.read().is_err(), "together they are too large");
     }
 }

@@ -38,6 +38,7 @@ use guard::Guard;
 pub use guard::Limits;
 pub use payload::{BODY_TIME, MAX_BODY};
 use payload::{Place, Room};
+pub use refusal::Unheard;
 use refusal::{Instead, Refusal};
 
 /// "What this Receiver names may have moved."
@@ -157,7 +158,7 @@ async fn called(State(receiver): State<Receiver>, request: Request) -> Response 
         Some(hook) => let_in(&receiver, hook, peer, request, trace.clone()).await,
         None => {
             let says = "no receiver is here";
-            Err(Refusal::unproved(StatusCode::NOT_FOUND, says))
+            Err(Refusal::nobody(StatusCode::NOT_FOUND, says))
         }
     };
     let verdict = verdict.map_err(|refusal| match refusal.unproved {
@@ -308,7 +309,7 @@ fn stands(hook: &Hook, request: &Request) -> Result<(), Refusal> {
         let refusal = Refusal::unproved(StatusCode::METHOD_NOT_ALLOWED, "method not allowed");
         return Err(refusal.or(Instead::Methods(webhook::methods(hook.kind))));
     }
-    let unavailable = |says| Err(Refusal::unproved(StatusCode::SERVICE_UNAVAILABLE, says));
+    let unavailable = |says| Err(Refusal::nobody(StatusCode::SERVICE_UNAVAILABLE, says));
     match hook.standing {
         Standing::Open => {}
         Standing::Suspended => return unavailable("the receiver is suspended"),

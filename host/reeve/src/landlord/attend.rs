@@ -1,12 +1,13 @@
 //! One Tenant attended to: what it has lost is let go, what it has is made, and both are told.
 //!
-//! What cannot be made of one namespace keeps no other from being made. Of a namespace that the Tenant has no more only the
-//! delivery's right is taken away: everything else in it stays as it is, as does the namespace. What goes with a Tenant that is
-//! deleted is [`depart`](super::depart)'s.
+//! What cannot be made of one namespace keeps no other from being made, nor does what cannot be taken away. Of a namespace that the
+//! Tenant has no more only the delivery's right is taken away: everything else in it stays as it is, as does the namespace. In one
+//! that has become the platform's nothing is done, and that is told. What goes with a Tenant that is deleted is
+//! [`depart`](super::depart)'s.
 
 use std::collections::BTreeSet;
 
-use reeve_api::name::{NamespaceName, TenantName};
+use reeve_api::name::NamespaceName;
 use reeve_api::reason::Reason;
 use reeve_api::tenant::{Departure, Onboarding, Tenant};
 use reeve_core::failure::{Explained, Turn, chain};
@@ -14,12 +15,13 @@ use reeve_core::landlord::{self, GRANT, Made, Seen, Wanted, parting};
 use reeve_core::status::words;
 
 use super::known::Errand;
+use super::prune::{Goes, prune_but, prune_of};
 use super::{Landlord, deliver, depart};
 use crate::cluster::{CallError, There};
 
 /// How it ended.
 pub(super) struct Ended {
-    /// Whether to try again soon.
+    /// Whether to try again soon, and later each time.
     pub(super) later: bool,
     /// The definition that the Tenant is seen under; None: it is gone, and so is what it let the delivery do.
     pub(super) under: Option<String>,
@@ -58,10 +60,9 @@ pub(super) async fn attend(landlord: &Landlord, errand: &Errand) -> Ended {
             under: Some(definition.uid),
         };
     }
-    let told = match leave(landlord, errand, None).await {
-        Ok(()) => onboard(landlord, errand, object, &definition.uid).await,
-        Err(why) => Err(why),
-    };
+    let left = leave(landlord, errand, None).await;
+    let made = onboard(landlord, errand, object, &definition.uid).await;
+    let told = left.and(made);
     if let Err(why) = &told {
         warn(errand, why);
     }
@@ -91,6 +92,9 @@ async fn forget(landlord: &Landlord, errand: &Errand, definition: &str) -> Ended
     }
     // One that went before this process began says there under which it was; what says nothing is older than that.
     let unknown = errand.under.is_none().then_some(definition);
+    if let Some(namespace) = errand.outgrown.first() {
+        warn(errand, &landlord::outgrown(&errand.name, namespace));
+    }
     let told = leave(landlord, errand, unknown).await;
     if let Err(why) = &told {
         warn(errand, why);
@@ -111,7 +115,9 @@ async fn onboard(
     let (terms, name) = (&landlord.terms, &errand.name);
     landlord::judge(terms, name, tenant)?;
     depart::hold(landlord, tenant).await?;
-    let mut wrong = errand.lost.first().map(landlord::taken);
+    let outgrown = errand.outgrown.first();
+    let outgrown = outgrown.map(|namespace| landlord::outgrown(name, namespace));
+    let mut wrong = outgrown.or_else(|| errand.lost.first().map(landlord::taken));
     let mut made = Vec::new();
     for (namespace, seen) in &errand.has {
         let done = match landlord::claim(name, namespace, seen.as_ref()) {
@@ -161,14 +167,9 @@ async fn furnish(
         // It was made just now: nothing is left in it of what was to be before.
         return Ok(());
     }
-    for kind in Made::PRUNED {
-        let of_kind = within.iter().filter(|wanted| wanted.kind == kind);
-        let wanted: BTreeSet<&str> = of_kind.map(|wanted| wanted.name.as_str()).collect();
-        // Whichever Tenant it was made of: what a Tenant has left behind that had the namespace before is for its own people.
-        let goes = |there: &There| !wanted.contains(there.name.as_str());
-        prune_of(landlord, None, kind, namespace, None, goes).await?;
-    }
-    Ok(())
+    let wanted = within.iter();
+    let wanted: BTreeSet<(Made, &str)> = wanted.map(|one| (one.kind, one.name.as_str())).collect();
+    prune_but(landlord, errand, namespace, &wanted).await
 }
 
 /// Takes away the delivery's right where the Tenant has nothing any more; only what was made under that definition, if one is given.
@@ -181,31 +182,54 @@ async fn leave(
         (Some(definition), Some(under)) => under == definition,
         _ => true,
     };
+    let mut wrong = None;
     for namespace in &errand.left {
-        // By its name: a tenant may mark so many others alike that it would be looked for in vain.
-        let (whose, kind) = (Some(&errand.name), Made::RoleBinding);
-        let going = prune_of(landlord, whose, kind, namespace, Some(GRANT), goes).await?;
-        if going == 0 {
-            continue;
-        }
-        let granted = landlord
-            .cluster
-            .made_as(&errand.name, kind, namespace, GRANT)
-            .await;
-        let granted = granted.map_err(|why| {
-            let doing = format!("looking for RoleBinding {namespace}/{GRANT}");
-            failed(&doing, &why)
-        })?;
-        // One that waits for somebody still lets the delivery act.
-        if granted.is_some() {
-            let message = format!(
-                "RoleBinding {namespace}/{GRANT} is deleted and not gone: take off the finalizers that somebody has put on it"
-            );
-            let reason = Reason::OnboardingFailed;
-            return Err(Explained::new(reason, Turn::Dependency, message));
+        // What somebody makes stay in one namespace stays in no other.
+        if let Err(why) = leave_one(landlord, errand, namespace, goes).await {
+            wrong = wrong.or(Some(why));
         }
     }
-    Ok(())
+    wrong.map_or(Ok(()), Err)
+}
+
+async fn leave_one(
+    landlord: &Landlord,
+    errand: &Errand,
+    namespace: &NamespaceName,
+    goes: impl Fn(&There) -> bool,
+) -> Result<(), Explained> {
+    let kind = Made::RoleBinding;
+    // By its name: a tenant may mark so many others alike that it would be looked for in vain.
+    let grant = Goes {
+        tenant: Some(&errand.name),
+        kind,
+        namespace,
+        name: Some(GRANT),
+    };
+    if prune_of(landlord, errand, grant, goes)
+        .await?
+        .all
+        .is_empty()
+    {
+        return Ok(());
+    }
+    let granted = landlord
+        .cluster
+        .made_as(&errand.name, kind, namespace, GRANT)
+        .await;
+    let granted = granted.map_err(|why| {
+        let doing = format!("looking for RoleBinding {namespace}/{GRANT}");
+        failed(&doing, &why)
+    })?;
+    // One that waits for somebody still lets the delivery act.
+    if granted.is_none() {
+        return Ok(());
+    }
+    let message = format!(
+        "RoleBinding {namespace}/{GRANT} is deleted and not gone: take off the finalizers that somebody has put on it"
+    );
+    let reason = Reason::OnboardingFailed;
+    Err(Explained::new(reason, Turn::Dependency, message))
 }
 
 pub(super) async fn keep(landlord: &Landlord, wanted: &Wanted) -> Result<(), Explained> {
@@ -216,43 +240,6 @@ pub(super) async fn keep(landlord: &Landlord, wanted: &Wanted) -> Result<(), Exp
         let at = at.map_or_else(String::new, |at| format!("{at}/"));
         failed(&format!("making {kind} {at}{}", wanted.name), &why)
     })
-}
-
-/// Deletes what there is of the Tenant's of the kind, where `goes` says so of its name; returns how many that were.
-pub(super) async fn prune(
-    landlord: &Landlord,
-    errand: &Errand,
-    kind: Made,
-    namespace: &NamespaceName,
-    goes: impl Fn(&str) -> bool,
-) -> Result<usize, Explained> {
-    let goes = |there: &There| goes(&there.name);
-    prune_of(landlord, Some(&errand.name), kind, namespace, None, goes).await
-}
-
-/// The same of what was made of `tenant`; None: of any. Of that name alone, if one is given.
-async fn prune_of(
-    landlord: &Landlord,
-    tenant: Option<&TenantName>,
-    kind: Made,
-    namespace: &NamespaceName,
-    name: Option<&str>,
-    goes: impl Fn(&There) -> bool,
-) -> Result<usize, Explained> {
-    let cluster = &landlord.cluster;
-    let (_, _, called, _) = kind.names();
-    let there = cluster.made_of(tenant, kind, namespace, name).await;
-    let there = there.map_err(|why| failed(&format!("listing {called}s of {namespace}"), &why))?;
-    let mut going = 0;
-    for one in there.iter().filter(|one| goes(one)) {
-        going += 1;
-        if one.going {
-            continue;
-        }
-        let gone = cluster.discard(kind, namespace, one).await;
-        gone.map_err(|why| failed(&format!("deleting {called} {namespace}/{}", one.name), &why))?;
-    }
-    Ok(going)
 }
 
 /// Says what became of it, where that is news.

@@ -81,7 +81,7 @@ async fn retire(
     namespace: &NamespaceName,
     there: &There,
 ) -> Result<(), Explained> {
-    if there.going {
+    if there.since.is_some() {
         return Ok(());
     }
     let (cluster, name) = (&landlord.cluster, &there.name);

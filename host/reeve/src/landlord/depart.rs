@@ -1,8 +1,8 @@
 //! A Tenant that is deleted with what was made of it, one step at a time: what delivers, the rights, the namespaces.
 //!
 //! Each look begins anew with what is there, so that one that is interrupted loses nothing. It deliberately waits for nobody: what is
-//! on its way is looked at again soon, and a confirmation wakes us. What goes and what stays is `core::landlord::parting`'s to
-//! say; the API server's fence looks whether a namespace was made by us and is confirmed.
+//! on its way is looked at again soon, and a confirmation wakes us. What goes, what stays and what is waited for is
+//! `core::landlord::parting`'s to say; the API server's fence looks whether a namespace was made by us and is confirmed.
 
 use reeve_api::name::NamespaceName;
 use reeve_api::reason::Reason;
@@ -11,8 +11,10 @@ use reeve_core::failure::{Explained, Turn};
 use reeve_core::landlord::{Made, Seen, parting};
 
 use super::Landlord;
-use super::attend::{failed, prune, tell, warn};
+use super::attend::{failed, tell, warn};
 use super::known::Errand;
+use super::prune::prune;
+use crate::cluster::There;
 
 /// Does what there is to do for a Tenant that is being deleted. Whether to look again soon.
 pub(super) async fn depart(landlord: &Landlord, errand: &Errand, tenant: &Tenant) -> bool {
@@ -20,12 +22,16 @@ pub(super) async fn depart(landlord: &Landlord, errand: &Errand, tenant: &Tenant
         return !release(landlord, errand, tenant).await;
     }
     let (told, departure, later) = match dismantle(landlord, errand, tenant).await {
-        Ok(parted) if parted.waiting.is_empty() && parted.left == 0 => {
+        Ok(parted) if parted.waiting.is_empty() && parted.left.is_empty() => {
+            for one in &parted.behind {
+                tracing::warn!(tenant = %errand.name, %one, "a tenant goes and does not wait for this");
+            }
             return !release(landlord, errand, tenant).await;
         }
         Ok(parted) => {
-            let later = parted.left > 0;
-            let departure = parting::told(&errand.name, parted.waiting, parted.left);
+            let later = !parted.left.is_empty();
+            let (left, behind) = (&parted.left, &parted.behind);
+            let departure = parting::told(&errand.name, parted.waiting, left, behind);
             let turn = Turn::OwnerOrPolicy;
             let why = Explained::new(Reason::TenantLeaving, turn, departure.message.clone());
             (why, Some(departure), later)
@@ -74,11 +80,30 @@ pub(super) async fn release(landlord: &Landlord, errand: &Errand, tenant: &Tenan
 }
 
 /// How far it is.
+#[derive(Default)]
 struct Parted {
     /// Namespaces that somebody has to confirm.
     waiting: Vec<NamespaceName>,
-    /// How many objects are on their way.
-    left: usize,
+    /// What is on its way.
+    left: Vec<String>,
+    /// What is so too, and keeps nothing else from going.
+    behind: Vec<String>,
+}
+
+impl Parted {
+    /// Something that delivers goes: whether it is waited for stands in its metadata.
+    fn see(&mut self, landlord: &Landlord, kind: Made, namespace: &NamespaceName, going: &[There]) {
+        let now = landlord.clock.now();
+        for one in going {
+            let (_, _, called, _) = kind.names();
+            let what = format!("{called} {namespace}/{}", one.name);
+            let said = parting::left(&what, &one.finalizers);
+            match parting::is_awaited(&one.finalizers, one.since, now) {
+                true => self.left.push(said),
+                false => self.behind.push(said),
+            }
+        }
+    }
 }
 
 async fn dismantle(
@@ -87,39 +112,55 @@ async fn dismantle(
     tenant: &Tenant,
 ) -> Result<Parted, Explained> {
     let own = places(landlord, errand).await?;
+    let mut parted = Parted::default();
     // As the tenant's account, so before its rights go; in a namespace that goes already nobody has any.
-    let mut delivering = 0;
-    for (namespace, _) in own.iter().filter(|(_, seen)| !seen.going) {
-        delivering += prune(landlord, errand, Made::Kustomization, namespace, |_| true).await?;
+    let standing = own.iter().filter(|(_, seen)| !seen.going);
+    let standing = standing.map(|(namespace, _)| (Made::Kustomization, namespace));
+    let config = landlord.terms.config_namespace.iter();
+    let config = config.flat_map(|config| {
+        let kinds = [Made::Receiver, Made::GitRepository];
+        kinds.map(|kind| (kind, config))
+    });
+    for (kind, namespace) in standing.chain(config) {
+        let going = prune(landlord, errand, kind, namespace).await?;
+        parted.see(landlord, kind, namespace, &going.all);
     }
-    if let Some(config) = &landlord.terms.config_namespace {
-        delivering += prune(landlord, errand, Made::Receiver, config, |_| true).await?;
-        delivering += prune(landlord, errand, Made::GitRepository, config, |_| true).await?;
-    }
-    let mut parted = Parted {
-        waiting: Vec::new(),
-        left: delivering,
-    };
-    if delivering > 0 {
+    if !parted.left.is_empty() {
         return Ok(parted);
     }
     for (namespace, seen) in &own {
         if !seen.going {
-            for kind in parting::within(seen) {
-                prune(landlord, errand, *kind, namespace, |_| true).await?;
-            }
+            disarm(landlord, errand, (namespace, seen), &mut parted).await?;
         }
         match parting::fate(&errand.name, uid(tenant), seen) {
             parting::Fate::Stays => {}
             parting::Fate::Waits => parted.waiting.push(namespace.clone()),
-            parting::Fate::Going => parted.left += 1,
+            parting::Fate::Going => parted.left.push(format!("Namespace {namespace}")),
             parting::Fate::Goes => {
-                parted.left += 1;
+                parted.left.push(format!("Namespace {namespace}"));
                 raze(landlord, errand, tenant, namespace).await?;
             }
         }
     }
     Ok(parted)
+}
+
+/// Takes away the rights in a namespace, and what else goes with the Tenant there.
+async fn disarm(
+    landlord: &Landlord,
+    errand: &Errand,
+    (namespace, seen): (&NamespaceName, &Seen),
+    parted: &mut Parted,
+) -> Result<(), Explained> {
+    for kind in parting::within(seen) {
+        let undone = prune(landlord, errand, *kind, namespace).await?.undone;
+        if undone > 0 {
+            let (_, _, called, _) = kind.names();
+            let more = format!("{undone} more of kind {called} in {namespace}");
+            parted.left.push(more);
+        }
+    }
+    Ok(())
 }
 
 /// The namespaces that are the Tenant's by their label, as they are now.

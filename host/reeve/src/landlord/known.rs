@@ -1,10 +1,12 @@
 //! What the landlord has seen, and who is due.
 //!
 //! A namespace makes its Tenant due by its label and by whoever names it. Nothing is done before all Tenants and all namespaces
-//! were listed: until then an older Tenant may have the namespace. Deciding is `core`'s.
+//! were listed: until then an older Tenant may have the namespace. Of a Tenant that nobody has been able to read since this process
+//! began nothing is known: nothing is made of it, and nothing taken from it. Deciding is `core`'s.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use kube::core::ObjectMeta;
@@ -14,6 +16,7 @@ use reeve_core::landlord::Seen;
 use reeve_core::tenancy::{Grounds, Lost, Tenants};
 use tokio::time::Instant;
 
+use super::due::Due;
 use crate::cluster::{Change, Id};
 use crate::observe::Standing;
 
@@ -29,7 +32,7 @@ pub(super) struct Known {
     /// What a listing that is under way has shown.
     listing: (BTreeSet<TenantName>, BTreeSet<NamespaceName>),
     listed: (bool, bool),
-    due: BTreeMap<TenantName, Instant>,
+    due: Due,
     failures: BTreeMap<TenantName, u32>,
     /// The definition that a Tenant was last seen under.
     under: BTreeMap<TenantName, String>,
@@ -47,8 +50,24 @@ pub(super) struct Errand {
     pub(super) lost: Vec<Lost>,
     /// Those that bear its label and that it has no more.
     pub(super) left: Vec<NamespaceName>,
+    /// Those that bear its label and have become the platform's: the landlord may do nothing there.
+    pub(super) outgrown: Vec<NamespaceName>,
     /// The definition that it was last seen under.
     pub(super) under: Option<String>,
+    /// Whether it was cut short with something done, and goes on soon.
+    pub(super) goes_on: AtomicBool,
+}
+
+impl Errand {
+    /// There is more to do than one look does.
+    pub(super) fn look_again(&self) {
+        self.goes_on.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether there is.
+    pub(super) fn goes_on(&self) -> bool {
+        self.goes_on.load(Ordering::Relaxed)
+    }
 }
 
 impl Known {
@@ -69,9 +88,10 @@ impl Known {
                 self.wake(name, now);
                 self.wake_naming(&touched, now);
             }
-            // Nothing is made of what nobody can read, and nothing is taken away for it.
+            // What it said before holds; where that is not known, nothing is made of it and nothing is taken away.
             Change::Bad(bad) => {
                 if let Some(name) = name_of(&bad.meta) {
+                    self.tenants.cannot_read(&name);
                     self.listing.0.insert(name);
                 }
             }
@@ -81,7 +101,7 @@ impl Known {
                 }
             }
             Change::Synced => {
-                let left = self.objects.keys();
+                let left = self.objects.keys().chain(self.tenants.unread());
                 let left = left.filter(|name| !self.listing.0.contains(*name));
                 let left: Vec<TenantName> = left.cloned().collect();
                 left.iter().for_each(|name| self.gone(name, now));
@@ -158,19 +178,24 @@ impl Known {
     /// When the next one is due.
     pub(super) fn due(&self) -> Option<Instant> {
         let all = self.listed == (true, true);
-        all.then(|| self.due.values().min().copied()).flatten()
+        all.then(|| self.due.next()).flatten()
     }
 
-    /// All who are due now.
-    pub(super) fn take(&mut self, grounds: &Grounds, now: Instant) -> Vec<Errand> {
-        let due = self.due.iter().filter(|(_, at)| **at <= now);
-        let due: Vec<TenantName> = due.map(|(name, _)| name.clone()).collect();
-        due.into_iter()
-            .map(|name| {
-                self.due.remove(&name);
-                self.errand(grounds, name)
-            })
-            .collect()
+    /// Whoever has been due the longest, if anybody is, and is not attended to. It is from now on.
+    pub(super) fn take(&mut self, grounds: &Grounds, now: Instant) -> Option<Errand> {
+        loop {
+            let name = self.due.take(now)?;
+            if !self.tenants.is_unread(&name) {
+                return Some(self.errand(grounds, name));
+            }
+            // It is there, whatever bears its label: what could be read of it wakes it.
+            self.due.end(&name);
+        }
+    }
+
+    /// It is attended to no more.
+    pub(super) fn ended(&mut self, name: &TenantName) {
+        self.due.end(name);
     }
 
     /// How many Tenants stand how, by what was last told of them.
@@ -184,12 +209,13 @@ impl Known {
             };
             *counted += 1;
         }
+        all.waiting += self.tenants.unread().count();
         all
     }
 
     /// It is to be looked at again then, if nothing happens before.
     pub(super) fn again(&mut self, name: &TenantName, at: Instant) {
-        self.due.entry(name.clone()).or_insert(at);
+        self.due.wake(name.clone(), at);
     }
 
     /// How often in a row it has failed now.
@@ -221,10 +247,12 @@ impl Known {
             .filter(|one| !is_lost(one))
             .map(|one| (one.clone(), self.namespaces.get(one).cloned()));
         let has = has.collect();
-        let labelled = self.namespaces.iter().filter(|(one, seen)| {
-            seen.tenant() == Some(name.as_str()) && !owned.contains(*one) && !seen.going
-        });
-        let left = labelled.map(|(one, _)| one.clone()).collect();
+        let stays = |one: &NamespaceName| self.namespaces.get(one).is_some_and(|seen| !seen.going);
+        let labelled = self.tenants.marked_for(&name);
+        let labelled = labelled.filter(|one| !owned.contains(*one) && stays(one));
+        let (outgrown, left): (Vec<_>, Vec<_>) = labelled
+            .cloned()
+            .partition(|one| grounds.belongs_to_platform(one));
         Errand {
             under: self.under.get(&name).cloned(),
             name,
@@ -232,6 +260,8 @@ impl Known {
             has,
             lost,
             left,
+            outgrown,
+            goes_on: AtomicBool::new(false),
         }
     }
 
@@ -250,19 +280,13 @@ impl Known {
         }
     }
 
-    fn wake(&mut self, name: TenantName, now: Instant) {
-        let at = self.due.entry(name).or_insert(now);
-        *at = now.min(*at);
+    fn wake(&mut self, name: TenantName, at: Instant) {
+        self.due.wake(name, at);
     }
 
     /// Whoever names one of these namespaces may have it now, or no more.
     fn wake_naming(&mut self, namespaces: &BTreeSet<NamespaceName>, now: Instant) {
-        let names = |tenant: &Tenant| {
-            let mut named = tenant.spec.namespaces.iter();
-            named.any(|one| namespaces.contains(one))
-        };
-        let naming = self.objects.iter().filter(|(_, tenant)| names(tenant));
-        let naming: Vec<TenantName> = naming.map(|(name, _)| name.clone()).collect();
+        let naming = self.tenants.named_by(namespaces);
         naming.into_iter().for_each(|name| self.wake(name, now));
     }
 
@@ -302,6 +326,7 @@ fn is_old(before: &Tenant, after: &Tenant) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cluster::Undecodable;
     use reeve_api::TENANT_LABEL;
     use serde_json::{Value, json};
 
@@ -335,13 +360,13 @@ mod tests {
         }
         known.tenant(Change::Synced, now);
         known.namespace(Change::Synced, now);
-        let first = known.take(&grounds(), now).len();
+        let first = attended(&mut known, now).len();
         assert!(first > 0 && known.due().is_none());
         known.binding(binding("a", "beta"), now);
         known.binding(binding("a", "acme"), now);
         known.binding(binding("nobodys", "beta"), now);
         assert_eq!(known.due(), Some(now + PAUSE));
-        let due = known.take(&grounds(), now + PAUSE);
+        let due = attended(&mut known, now + PAUSE);
         let due: Vec<String> = due.into_iter().map(|one| one.name.to_string()).collect();
         assert_eq!(due, ["acme"]);
     }
@@ -355,6 +380,13 @@ mod tests {
             remote_bases: Vec::new(),
             remote_clusters: Vec::new(),
         }
+    }
+
+    /// All who are due, attended to.
+    fn attended(known: &mut Known, now: Instant) -> Vec<Errand> {
+        let all: Vec<Errand> = std::iter::from_fn(|| known.take(&grounds(), now)).collect();
+        all.iter().for_each(|one| known.ended(&one.name));
+        all
     }
 
     fn names(errands: &[Errand]) -> Vec<&str> {
@@ -371,7 +403,7 @@ mod tests {
         known.namespace(namespace("acme", Some("acme")), now);
         known.namespace(Change::Synced, now);
         assert_eq!(known.due(), Some(now));
-        let errands = known.take(&grounds(), now);
+        let errands = attended(&mut known, now);
         assert_eq!(names(&errands), ["acme", "gone"]);
         assert_eq!(errands[1].left, ["stray"]);
         let seen: Vec<bool> = errands[0]
@@ -385,7 +417,88 @@ mod tests {
         known.namespace(namespace("acme", Some("acme")), now);
         assert_eq!(known.due(), None, "nothing is another");
         known.namespace(namespace("b", None), now);
-        assert_eq!(names(&known.take(&grounds(), now)), ["acme"]);
+        assert_eq!(names(&attended(&mut known, now)), ["acme"]);
+    }
+
+    fn unreadable(name: &str) -> Change<Tenant> {
+        let meta: ObjectMeta = serde_json::from_value(json!({ "name": name })).unwrap();
+        let object =
+            json!({"apiVersion": "reeve.dev/v1alpha1", "kind": "Tenant", "metadata": meta});
+        Change::Bad(Box::new(Undecodable {
+            meta,
+            api_version: "reeve.dev/v1alpha1".to_owned(),
+            why: "spec.source.interval: too long".to_owned(),
+            object: Arc::new(serde_json::from_value(object).unwrap()),
+        }))
+    }
+
+    #[test]
+    fn a_tenant_that_nobody_can_read_is_not_taken_for_gone_until_it_is() {
+        let (mut known, now) = (Known::default(), Instant::now());
+        known.namespace(namespace("a", Some("acme")), now);
+        known.tenant(unreadable("acme"), now);
+        known.namespace(Change::Synced, now);
+        known.tenant(Change::Synced, now);
+        assert_eq!(names(&attended(&mut known, now)), [""; 0]);
+        assert_eq!(known.standing().waiting, 1);
+        // Whatever becomes of its namespaces, and of a listing that shows it again.
+        known.namespace(namespace("b", Some("acme")), now);
+        known.tenant(Change::Begin, now);
+        known.tenant(unreadable("acme"), now);
+        known.tenant(Change::Synced, now);
+        assert_eq!(names(&attended(&mut known, now)), [""; 0]);
+
+        known.tenant(tenant("acme", &["a"], "2026-01-01T00:00:00Z"), now);
+        let errands = attended(&mut known, now);
+        assert_eq!(names(&errands), ["acme"]);
+        assert_eq!((errands[0].has.len(), errands[0].left.len()), (1, 1));
+        // What it said holds when it cannot be read any more.
+        known.tenant(unreadable("acme"), now);
+        known.namespace(namespace("b", None), now);
+        assert!(attended(&mut known, now)[0].object.is_some());
+
+        // One that nobody has read, and that a listing shows no more.
+        known.tenant(unreadable("beta"), now);
+        known.namespace(namespace("c", Some("beta")), now);
+        known.tenant(Change::Begin, now);
+        known.tenant(unreadable("acme"), now);
+        known.tenant(Change::Synced, now);
+        let errands = attended(&mut known, now);
+        let beta = errands.iter().find(|one| one.name.as_str() == "beta");
+        let beta = beta.unwrap();
+        assert!(beta.object.is_none() && beta.left == ["c"]);
+    }
+
+    #[test]
+    fn a_namespace_that_has_become_the_platforms_is_nothing_to_take_away_in() {
+        let (mut known, now) = (Known::default(), Instant::now());
+        let tenant = tenant("acme", &["a", "reeve-system"], "2026-01-01T00:00:00Z");
+        known.tenant(tenant, now);
+        known.tenant(Change::Synced, now);
+        for place in ["a", "b", "reeve-system"] {
+            known.namespace(namespace(place, Some("acme")), now);
+        }
+        known.namespace(Change::Synced, now);
+        let errands = attended(&mut known, now);
+        assert_eq!(errands[0].left, ["b"]);
+        assert_eq!(errands[0].outgrown, ["reeve-system"]);
+        assert_eq!(errands[0].has.len(), 1);
+    }
+
+    #[test]
+    fn a_tenant_that_is_attended_to_is_so_once_and_again_when_it_has_changed_meanwhile() {
+        let (mut known, now) = (Known::default(), Instant::now());
+        let put = |name: &str, namespace: &str| tenant(name, &[namespace], "2026-01-01T00:00:00Z");
+        known.tenant(put("acme", "a"), now);
+        known.tenant(Change::Synced, now);
+        known.namespace(Change::Synced, now);
+        let first = known.take(&grounds(), now).unwrap();
+        known.namespace(namespace("a", None), now);
+        known.tenant(put("beta", "b"), now);
+        assert_eq!(known.take(&grounds(), now).unwrap().name, "beta");
+        assert!(known.take(&grounds(), now).is_none() && known.due().is_none());
+        known.ended(&first.name);
+        assert_eq!(known.take(&grounds(), now).unwrap().name, "acme");
     }
 
     #[test]
@@ -394,9 +507,9 @@ mod tests {
         known.tenant(tenant("young", &["a"], "2026-02-01T00:00:00Z"), now);
         known.tenant(Change::Synced, now);
         known.namespace(Change::Synced, now);
-        assert_eq!(known.take(&grounds(), now)[0].has.len(), 1);
+        assert_eq!(attended(&mut known, now)[0].has.len(), 1);
         known.tenant(tenant("old", &["a"], "2026-01-01T00:00:00Z"), now);
-        let errands = known.take(&grounds(), now);
+        let errands = attended(&mut known, now);
         assert_eq!(names(&errands), ["old", "young"]);
         assert_eq!((errands[0].has.len(), errands[1].has.len()), (1, 0));
         assert_eq!(errands[1].lost.len(), 1);
@@ -405,7 +518,7 @@ mod tests {
             name: "old".to_owned(),
         };
         known.tenant(Change::Gone(id), now);
-        let errands = known.take(&grounds(), now);
+        let errands = attended(&mut known, now);
         assert_eq!(names(&errands), ["old", "young"]);
         assert!(errands[0].object.is_none() && errands[1].has.len() == 1);
     }
@@ -421,20 +534,20 @@ mod tests {
         known.tenant(Change::Synced, now);
         known.namespace(namespace("yy", Some("yy")), now);
         known.namespace(Change::Synced, now);
-        known.take(&grounds(), now);
+        attended(&mut known, now);
         let id = Id {
             namespace: String::new(),
             name: "yy".to_owned(),
         };
         known.tenant(Change::Gone(id), now);
-        let errands = known.take(&grounds(), now);
+        let errands = attended(&mut known, now);
         assert_eq!(names(&errands), ["squat", "yy"]);
         // It is looked at, so that it is told that the namespace is not adopted.
         assert_eq!((errands[0].has.len(), errands[0].lost.len()), (2, 0));
         assert_eq!(errands[1].left, ["yy"]);
 
         known.tenant(tenant("yy", &["yy"], "2026-03-01T00:00:00Z"), now);
-        let errands = known.take(&grounds(), now);
+        let errands = attended(&mut known, now);
         assert_eq!(names(&errands), ["squat", "yy"]);
         assert_eq!((errands[0].has.len(), errands[0].lost.len()), (1, 1));
         assert_eq!((errands[1].has.len(), errands[1].left.len()), (1, 0));
@@ -487,7 +600,7 @@ mod tests {
         known.tenant(tenant("acme", &["a"], "2026-01-01T00:00:00Z"), now);
         known.tenant(Change::Synced, now);
         known.namespace(Change::Synced, now);
-        known.take(&grounds(), now);
+        attended(&mut known, now);
         known.tenant(tenant("acme", &["a"], "2026-01-01T00:00:00Z"), now);
         assert_eq!(known.due(), None);
         let acme = "acme".parse().unwrap();
@@ -495,7 +608,7 @@ mod tests {
         let later = now + Duration::from_secs(3);
         known.again(&acme, later);
         assert_eq!(known.due(), Some(later));
-        assert!(known.take(&grounds(), now).is_empty());
+        assert!(attended(&mut known, now).is_empty());
         assert_eq!(known.succeeded(&acme, None), 0);
         assert_eq!(known.failed(&acme), 1);
     }

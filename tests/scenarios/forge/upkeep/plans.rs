@@ -2,6 +2,7 @@
 
 mod lent;
 mod named;
+mod unheard;
 
 use anyhow::{Context as _, ensure};
 use kube::api::DynamicObject;

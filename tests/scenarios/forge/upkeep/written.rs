@@ -1,5 +1,7 @@
 //! What is changed on the cluster, at a real Gitea: proposed by one request that people merge or close, and refused in its words.
 
+mod asked;
+
 use anyhow::{Context as _, ensure};
 use kube::api::{Api, DynamicObject};
 use reeve_api::PROVIDER;

@@ -308,3 +308,101 @@ fn a_job_that_is_gone_wakes_nobody_and_is_looked_for_by_the_next_run() {
     let stood = ledger.stood(&who, &id(job), 7, secs(0), secs(2));
     assert!(stood.is_some_and(|stood| !stood.watched));
 }
+
+#[test]
+fn of_what_is_made_anew_nothing_is_known_and_that_it_goes_wakes_nobody() {
+    let (mut ledger, web) = (Ledger::default(), name("acme/web"));
+    run(&mut ledger, "acme/web", &[MAP], 5);
+    ledger.replaces(&name("acme/other"), &id(MAP));
+    assert_eq!(ledger.wanted(&web, &id(MAP)), Some(7), "it is another's");
+    ledger.begin(&web);
+    ledger.replaces(&web, &id(MAP));
+    assert_eq!(ledger.wanted(&web, &id(MAP)), None);
+    assert_eq!(
+        ledger.stood(&web, &id(MAP), 7, secs(0), secs(1)),
+        None,
+        "it is compared anew"
+    );
+    let gone = Seen::Gone { version: Some(9) };
+    assert_eq!(woken(ledger.saw(&id(MAP), gone, secs(1))), None);
+    assert_eq!(woken(ledger.end(&web, secs(1))), None);
+    run(&mut ledger, "acme/web", &[MAP], 10);
+    let call = ledger.saw(&id(MAP), edited(11), secs(2));
+    assert_eq!(woken(call).as_deref(), Some("acme/web"));
+}
+
+#[test]
+fn what_nobody_has_touched_is_known_in_the_state_that_was_seen_last() {
+    let plain = |version: u64| {
+        let mut object = object(version, "f:all");
+        object["metadata"]["uid"] = "0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9".into();
+        object
+    };
+    let (who, map, inventory) = (name("acme/web"), id(MAP), inventory(&[MAP]));
+    let mut ledger = Ledger::default();
+    ledger.begin(&who);
+    ledger.stands(&who, &map, Sight::of(&plain(5)), 7, secs(0));
+    let places = Place::of_applied(&kinds(), "flux", &inventory);
+    ledger.holds(&who, &inventory, places);
+    ledger.end(&who, secs(0));
+    let version = |ledger: &Ledger| {
+        let known = ledger.untouched(&who, &map, secs(0), secs(2))?;
+        assert_eq!(known.wanted, 7);
+        Some(known.sight.exact().unwrap().version)
+    };
+    assert_eq!(version(&ledger), None, "nobody watches it");
+    let place = ledger.places().next().unwrap().clone();
+    ledger.heard(&place, secs(1));
+    assert_eq!(version(&ledger).as_deref(), Some("5"));
+    assert_eq!(
+        ledger.untouched(&name("acme/other"), &map, secs(0), secs(2)),
+        None
+    );
+    assert_eq!(
+        ledger.untouched(&who, &map, secs(1), secs(2)),
+        None,
+        "long ago"
+    );
+
+    ledger.saw(&map, Seen::there(&plain(6)), secs(1));
+    assert_eq!(version(&ledger).as_deref(), Some("6"), "a new status");
+    ledger.begin(&who);
+    ledger.saw(&map, Seen::there(&plain(8)), secs(1));
+    assert_eq!(version(&ledger).as_deref(), Some("8"), "while it runs");
+    ledger.saw(&map, Seen::there(&plain(4)), secs(1));
+    assert_eq!(version(&ledger).as_deref(), Some("6"), "an old one");
+
+    let mut asks = plain(9);
+    asks["metadata"]["annotations"] = json!({crate::drift::DRIFT: "report"});
+    ledger.saw(&map, Seen::there(&asks), secs(1));
+    assert_eq!(version(&ledger), None, "it asks for something");
+    ledger.saw(&map, edited(10), secs(1));
+    assert_eq!(version(&ledger), None, "somebody has changed it");
+    ledger.end(&who, secs(1));
+    assert_eq!(version(&ledger), None, "and that is known");
+}
+
+#[test]
+fn what_was_left_alone_is_not_taken_for_what_was_applied_once_it_asks_no_more() {
+    let uid = "0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9";
+    let seen = |version: u64, annotations: Value| {
+        let mut object = object(version, "f:all");
+        object["metadata"]["uid"] = uid.into();
+        object["metadata"]["annotations"] = annotations;
+        object
+    };
+    let (who, map, inventory) = (name("acme/web"), id(MAP), inventory(&[MAP]));
+    let mut ledger = Ledger::default();
+    let places = Place::of_applied(&kinds(), "flux", &inventory);
+    ledger.holds(&who, &inventory, places);
+    let place = ledger.places().next().unwrap().clone();
+    ledger.heard(&place, secs(1));
+    let asks = json!({"kustomize.toolkit.fluxcd.io/reconcile": "disabled"});
+    ledger.stands(&who, &map, Sight::of(&seen(5, asks)), 7, secs(0));
+    let untouched = |ledger: &Ledger| ledger.untouched(&who, &map, secs(0), secs(2));
+    assert_eq!(untouched(&ledger), None);
+    ledger.saw(&map, Seen::there(&seen(6, json!({}))), secs(1));
+    assert_eq!(untouched(&ledger), None);
+    ledger.stands(&who, &map, Sight::of(&seen(6, json!({}))), 7, secs(1));
+    assert!(untouched(&ledger).is_some());
+}

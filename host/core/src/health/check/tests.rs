@@ -147,13 +147,43 @@ fn a_hook_is_well_when_it_has_come_to_its_end_and_only_then() {
 }
 
 #[test]
+fn what_is_to_be_gone_is_well_when_it_is_or_another_has_its_name() {
+    let entry = Entry {
+        id: "acme_a__ConfigMap".parse().unwrap(),
+        version: "v1".to_owned(),
+    };
+    let check = Check::until_gone(entry, "u1");
+    let there = |uid: &str, kept: Value| {
+        check.seen(&json!({"metadata": {"uid": uid, "finalizers": kept,
+            "deletionTimestamp": "2026-01-01T00:00:00Z"}}))
+    };
+    let words = |seen: &Seen| format!("{} {}", seen.words().0, seen.words().1);
+    let (plain, kept) = (there("u1", json!([])), there("u1", json!(["a/b", "c"])));
+    assert_eq!(words(&plain), "Terminating ");
+    assert_eq!(
+        words(&kept),
+        "InProgress it is being deleted, and kept by a/b, c"
+    );
+    for (seen, well) in [
+        (plain, false),
+        (kept, false),
+        (there("u2", json!(["a/b"])), true),
+        (Seen::NotFound, true),
+        (Seen::Unknown("x".into()), false),
+    ] {
+        assert_eq!(seen.is_well(&check), well, "{seen:?}");
+        assert_eq!(seen.failure_of(&check), None, "{seen:?}");
+    }
+}
+
+#[test]
 fn before_the_next_wave_what_was_written_and_can_be_unwell_is_looked_at() {
     let objects = [
         json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings"}}),
         json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "db"}}),
         json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"}}),
-        json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "seed",
-            "annotations": {"reeve.dev/hook": "Sync"}}}),
+        json!({"apiVersion": "batch/v1", "kind": "Job", "spec": {"ttlSecondsAfterFinished": 0},
+            "metadata": {"name": "seed", "annotations": {"reeve.dev/hook": "Sync"}}}),
     ];
     let objects = objects.map(|object| Object::try_from(object).unwrap());
     let bundle = Bundle::<Rendered>::built(objects.into()).unwrap().settled();
@@ -165,9 +195,10 @@ fn before_the_next_wave_what_was_written_and_can_be_unwell_is_looked_at() {
         let unsettled = unsettled.filter(|id| written.contains(&id.name.as_str()));
         let unsettled: BTreeSet<&ObjectId> = unsettled.collect();
         let checks = wave_checks(spec, step, &unsettled, step.hooks().iter());
-        let name = |check: Check| match check.ends {
-            true => format!("{} to its end", check.entry.id.name),
-            false => check.entry.id.name,
+        let name = |check: Check| match (check.ends, check.may_vanish) {
+            (true, false) => format!("{} to its end", check.entry.id.name),
+            (true, true) => format!("{} to its end, or gone", check.entry.id.name),
+            (false, _) => check.entry.id.name,
         };
         checks.into_iter().map(name).collect::<Vec<_>>()
     };

@@ -91,6 +91,11 @@ impl Made {
             }
             "quotas" => {
                 let quota = self.quota(value)?;
+                if !quota.is_empty() {
+                    self.notes.push(
+                        "quotas are taken over without defaults: a pod that asks for nothing of them is refused from then on; spec.containerDefaults says what its containers get instead".to_owned(),
+                    );
+                }
                 self.put("quota", Value::Object(quota));
             }
             // The source is put together at the end.
@@ -281,7 +286,22 @@ mod tests {
             .iter()
             .map(|note| note.split(' ').next().unwrap())
             .collect();
-        assert_eq!(told, ["quotas.gpu", "logging", "tolerations"]);
+        assert_eq!(told, ["quotas.gpu", "quotas", "logging", "tolerations"]);
+    }
+
+    #[test]
+    fn a_quota_is_told_of_where_pods_that_ask_for_nothing_are_refused_for_it() {
+        let notes = |fields: Value| one(fields).tenants[0].notes.join("\n");
+        let told = notes(json!({"quotas": {"memory": "8Gi"}}));
+        assert!(told.contains("spec.containerDefaults"), "{told}");
+        for none in [
+            json!({}),
+            json!({"quotas": {}}),
+            json!({"quotas": {"gpu": 1}}),
+        ] {
+            let told = notes(none);
+            assert!(!told.contains("containerDefaults"), "{told}");
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::super::tests::{bundle, inventory, scopes, spec};
 use super::*;
+use crate::caution::{Caution, Origins, Verdict};
 
 fn object(kind: &str, name: &str, annotations: &Value) -> Value {
     let version = match kind {
@@ -171,6 +172,30 @@ fn a_sync_is_told_from_another_by_what_it_is_of_and_who_asked() {
 }
 
 #[test]
+fn a_job_that_is_a_hook_removes_itself_no_sooner_than_its_end_is_seen() {
+    let sent = |annotations: &Value, asked: &Value| {
+        let mut job = object("Job", "migrate", annotations);
+        job["spec"] = json!({"ttlSecondsAfterFinished": asked});
+        let plan = plan(&[job, object("Job", "other", &hook("PreSync"))]);
+        let plan = plan.on("main@sha1:1", None);
+        let mut all = plan.objects();
+        let job = all.find(|one| one.id().name == "migrate").unwrap();
+        let said = job.manifest().pointer("/spec/ttlSecondsAfterFinished");
+        said.cloned().unwrap_or_default()
+    };
+    for (asked, want) in [
+        (json!(0), json!(3600)),
+        (json!(30), json!(3600)),
+        (json!(86400), json!(86400)),
+        (json!(null), json!(null)),
+        (json!("soon"), json!("soon")),
+    ] {
+        assert_eq!(sent(&hook("PreSync"), &asked), want, "{asked}");
+        assert_eq!(sent(&json!({}), &asked), asked, "it is no hook");
+    }
+}
+
+#[test]
 fn a_name_that_is_generated_is_the_same_for_the_same_sync_and_phase() {
     let mut job = object("Job", "migrate-", &hook("PreSync,PostSync"));
     job["metadata"]["generateName"] = "migrate-".into();
@@ -203,11 +228,48 @@ fn a_name_that_is_generated_is_the_same_for_the_same_sync_and_phase() {
     let (_, pruned) = names("main@sha1:2", &there);
     assert_eq!(pruned, [first[0].clone()], "that of the sync before goes");
 
+    let count = |before: &Value| {
+        let plan = plan_after(std::slice::from_ref(&job), before).on("main@sha1:2", None);
+        (plan.prune().len(), plan.dropped().count())
+    };
+    assert_eq!(count(&there), (1, 0), "another takes its place");
+    for other in [
+        "acme_migrate-by-hand_batch_Job",
+        "acme_other-0123456789_batch_Job",
+        "acme_migrate-0123456789__ConfigMap",
+        "acme_migrate-012345678_batch_Job",
+    ] {
+        assert_eq!(count(&json!([other])), (1, 1), "{other}");
+    }
+
     let long = "x".repeat(200);
     let mut job = object("Job", &long, &hook("Sync"));
     job["metadata"]["generateName"] = long.into();
     let plan = plan(&[job]).on("main@sha1:1", None);
     assert!(plan.hooks().all(|hook| hook.id().name.len() == 63));
+}
+
+#[test]
+fn only_what_does_its_own_work_has_no_say_in_what_else_is_let_in() {
+    for (id, has) in [
+        ("acme_a__ConfigMap", false),
+        ("acme_a_apps_Deployment", false),
+        ("acme_a_batch_Job", false),
+        ("acme_a_networking.k8s.io_Ingress", false),
+        ("acme_a__ServiceAccount", true),
+        ("acme_a__ResourceQuota", true),
+        ("acme_a_rbac.authorization.k8s.io_Role", true),
+        ("acme_a_example.com_Thing", true),
+    ] {
+        assert_eq!(decides(&id.parse().unwrap()), has, "{id}");
+    }
+    let map = object("ConfigMap", "a", &json!({}));
+    let decides = |objects: &[Value]| {
+        let plan = plan(objects);
+        plan.course().any(|step| step.decides_on_others())
+    };
+    assert!(!decides(std::slice::from_ref(&map)));
+    assert!(decides(&[map, object("Namespace", "b", &json!({}))]));
 }
 
 #[test]
@@ -239,4 +301,35 @@ fn after_a_deletion_the_hooks_for_it_are_left_and_stay_the_same() {
     assert!(one.prune().is_empty() && one.inventory().is_empty());
     assert_eq!(one.sync(), of("2", "u1").sync());
     assert_ne!(one.sync(), of("1", "u2").sync());
+}
+
+#[test]
+fn hooks_whose_names_are_made_anew_for_each_sync_are_no_mass_deletion() {
+    let jobs: Vec<_> = (0..12)
+        .map(|n| {
+            let name = format!("job-{n}-");
+            let mut job = object("Job", &name, &hook("Sync"));
+            job["metadata"]["generateName"] = name.into();
+            job
+        })
+        .collect();
+    let all: Vec<_> = jobs
+        .into_iter()
+        .chain([object("ConfigMap", "a", &json!({}))])
+        .collect();
+    let first = plan(&all).on("main@sha1:1", None);
+    let made = first.objects().map(|one| one.id().to_string());
+    let before = json!(made.collect::<Vec<_>>());
+    let next = plan_after(&all, &before).on("main@sha1:2", None);
+    assert_eq!(next.prune().len(), 12);
+    let here = Origins {
+        before: Some("here"),
+        now: "here",
+        applied: Some("main@sha1:1"),
+    };
+    let caution = Caution::of(&BTreeMap::new());
+    let verdict = |plan: &Plan<Proposed>| caution.judge(here, &[], &inventory(&before), plan);
+    assert_eq!(verdict(&next), Verdict::Go);
+    let dropped = plan_after(&[], &before).on("main@sha1:2", None);
+    assert!(matches!(verdict(&dropped), Verdict::KeepAll(_)));
 }

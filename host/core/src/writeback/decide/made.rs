@@ -212,9 +212,13 @@ fn follow(
     let Some(base) = work.head.agreed.get(&ours.path) else {
         let now = live(&head);
         let found = differences(0, &ours.value, &Value::from(now.clone()));
+        let conflicts = match work.head.forgotten.contains_key(&ours.path) {
+            true => found.iter().map(|one| unknown(meant, one)).collect(),
+            false => Vec::new(),
+        };
         return Followed {
             done: rewritten(meant, ours, &now, found),
-            conflicts: Vec::new(),
+            conflicts,
             is_agreed: true,
         };
     };
@@ -229,6 +233,17 @@ fn follow(
         is_agreed: live(&now) == now,
         done: rewritten(meant, ours, &now, carried.fields),
         conflicts: carried.conflicts,
+    }
+}
+
+/// A field that either side may have changed: the cluster's value is written, and the other is not lost in silence.
+fn unknown(object: &Object, one: &Difference) -> Conflict {
+    Conflict {
+        object: object.clone(),
+        field: shown(&one.path),
+        winner: Side::Kubernetes,
+        kept: one.new.clone(),
+        lost: one.old.clone(),
     }
 }
 
@@ -254,11 +269,14 @@ fn taken_out(
     live: &Object,
 ) -> Option<Vec<Conflict>> {
     let file = path(work, live).ok()?;
-    let base = work.head.agreed.get(&file)?;
     if work.all().kind(&file).is_some() {
         // It is there, and is not ours: what is said of that is another matter.
         return None;
     }
+    let Some(base) = work.head.agreed.get(&file) else {
+        let was_there = work.head.forgotten.get(&file) == Some(&true);
+        return was_there.then(|| vec![made_again(live)]);
+    };
     let change = Change {
         applied: base.clone(),
         defaulted: Some(base.clone()),
@@ -273,6 +291,17 @@ fn taken_out(
         lost: None,
     };
     Some(changed.into_iter().map(conflict).collect())
+}
+
+/// Somebody has taken the file of an object out, and nobody knows any more whether that has changed since.
+fn made_again(live: &Object) -> Conflict {
+    Conflict {
+        object: live.clone(),
+        field: "the file".to_owned(),
+        winner: Side::Kubernetes,
+        kept: Some(Value::from("made again")),
+        lost: None,
+    }
 }
 
 /// The file as the object is to be in it; nothing if it is so already.
@@ -327,7 +356,10 @@ fn lost_of_file(work: &Work<'_>, object: &Object) -> Vec<Conflict> {
         return Vec::new();
     };
     let head = Object::try_from(ours.value).ok();
-    deleted(object, work.head.agreed.get(&ours.path), head.as_ref())
+    // Of what is not known any more anything may be somebody's.
+    let forgotten = work.head.forgotten.contains_key(&ours.path);
+    let base = work.head.agreed.get(&ours.path);
+    deleted(object, base.or_else(|| forgotten.then_some(object)), head.as_ref())
 }
 
 /// The file without its list entries, and without itself.

@@ -126,6 +126,18 @@ fn decided_since(
     path: &str,
     seen: &[Seen],
 ) -> Decision {
+    decided_by((agreed, &BTreeMap::new()), rules, tree, base, path, seen)
+}
+
+/// The same, where of these files it is not known any more.
+fn decided_by(
+    (agreed, forgotten): (&BTreeMap<String, Object>, &BTreeMap<String, bool>),
+    rules: Value,
+    tree: &MemoryTree,
+    base: Option<&MemoryTree>,
+    path: &str,
+    seen: &[Seen],
+) -> Decision {
     let rules: Vec<WriteBackRule> = serde_json::from_value(rules).unwrap();
     let rules = Rules::parse(&rules).unwrap();
     let allowed = Allowed {
@@ -150,6 +162,7 @@ fn decided_since(
         others: &[],
         elsewhere: &[],
         agreed,
+        forgotten,
     };
     decide(&rules, &allowed, &head, seen)
 }
@@ -507,6 +520,7 @@ fn who_uses_a_base_is_looked_for_where_the_build_does_not_see_it() {
             others: &[],
             elsewhere: &[],
             agreed: &BTreeMap::new(),
+            forgotten: &BTreeMap::new(),
         };
         let rules: Vec<WriteBackRule> = serde_json::from_value(json!([{"syncTo": "git"}])).unwrap();
         let allowed = Allowed {

@@ -1,7 +1,9 @@
-//! Whether the API server keeps reeve's accounts to what they need: by a ValidatingAdmissionPolicy for each, bound so that it denies.
+//! Whether the API server keeps reeve's accounts to what they need: by a ValidatingAdmissionPolicy for each, and by those beside them
+//! that are about more than one, all bound so that they deny.
 //!
-//! Which one fences an account is known by whom its condition names, whatever it is called. What its rules say is deliberately not
-//! looked at: they are the chart's, and `helm upgrade` makes them what they should be.
+//! Which one fences an account is known by whom its condition names, whatever it is called; the others by the names that the chart
+//! gives them, since no condition of theirs names whom they are about. What rules say is deliberately not looked at: they are the
+//! chart's, and `helm upgrade` makes them what they should be.
 
 use serde_json::Value;
 
@@ -9,16 +11,40 @@ use super::Finding;
 use super::installed::is_ours;
 use crate::cluster::{Cluster, Fences};
 
-/// How the chart labels what runs under an account of ours, and what that is.
-const RUN: [(&str, &str); 2] = [
+/// How the chart labels what runs under an account of ours, what that is, and which fences beside its own it has.
+const RUN: [(&str, &str, &[Shipped]); 2] = [
     (
         "app.kubernetes.io/component=controller",
         "the controller's account",
+        &SHIPPED,
     ),
     (
         "app.kubernetes.io/component=landlord",
         "the landlord's account",
+        &[],
     ),
+];
+/// What fences others than one account.
+const SHIPPED: [Shipped; 2] = [
+    Shipped {
+        suffix: "onboarding",
+        what: "keeps others from letting reeve act in a namespace",
+        conditions: &[
+            (
+                "others",
+                "request.userInfo.username != \"system:serviceaccount:",
+            ),
+            ("elsewhere", "!(request.namespace in ["),
+        ],
+    },
+    Shipped {
+        suffix: "leases",
+        what: "keeps reeve's accounts to the Leases that are theirs",
+        conditions: &[(
+            "ours",
+            "request.userInfo.username == \"system:serviceaccount:",
+        )],
+    },
 ];
 const AGAIN: &str = "`helm upgrade` of the chart reeve, by an administrator, makes and binds it";
 
@@ -29,13 +55,25 @@ struct Account {
     what: &'static str,
 }
 
+/// A policy of the chart that is about more than one account.
+struct Shipped {
+    /// Behind what everything of the release is called, which its Deployment is, too.
+    suffix: &'static str,
+    what: &'static str,
+    /// The conditions that it may have, and how they begin: with any other it judges a part only.
+    conditions: &'static [(&'static str, &'static str)],
+}
+
 pub(super) async fn look(cluster: &Cluster) -> Vec<Finding> {
-    let mut accounts = Vec::new();
-    for (labels, what) in RUN {
+    let (mut accounts, mut shipped) = (Vec::new(), Vec::new());
+    for (labels, what, beside) in RUN {
         match cluster.deployments(labels).await {
             Ok(all) => {
-                let ours = all.iter().filter(|one| is_ours(one));
-                accounts.extend(ours.map(|one| account(one, what)));
+                for one in all.iter().filter(|one| is_ours(one)) {
+                    accounts.push(account(one, what));
+                    let release = text(one, "/metadata/name").to_owned();
+                    shipped.extend(beside.iter().map(|it| (release.clone(), it)));
+                }
             }
             Err(why) => return vec![Finding::unasked("listing Deployments", &why)],
         }
@@ -45,7 +83,12 @@ pub(super) async fn look(cluster: &Cluster) -> Vec<Finding> {
         return vec![Finding::skipped(message)];
     }
     match cluster.fences().await {
-        Ok(Some(fences)) => accounts.iter().map(|one| judge(one, &fences)).collect(),
+        Ok(Some(fences)) => {
+            let others = shipped.iter();
+            let others = others.map(|(release, one)| stands(one, release, &fences));
+            let own = accounts.iter().map(|one| judge(one, &fences));
+            own.chain(others).collect()
+        }
         Ok(None) => vec![Finding::skipped(
             "this Kubernetes has no ValidatingAdmissionPolicy of v1 (1.30 has): what the controller's account may do is held by RBAC alone",
         )],
@@ -79,7 +122,8 @@ fn judge(account: &Account, fences: &Fences) -> Finding {
     let mut flaw = None;
     for policy in fences.policies.iter().filter(names_it) {
         let called = text(policy, "/metadata/name");
-        match wrong(policy, &fences.bindings) {
+        let whole = list(policy, "/spec/matchConditions").len() == 1;
+        match wrong(policy, whole, &fences.bindings) {
             None => {
                 return Finding::passed(format!(
                     "{namespace}/{name}, {what}, is fenced by ValidatingAdmissionPolicy {called}"
@@ -102,12 +146,36 @@ fn judge(account: &Account, fences: &Fences) -> Finding {
     }
 }
 
-/// Why the policy does not stop all that it is about.
-fn wrong(policy: &Value, bindings: &[Value]) -> Option<&'static str> {
+/// Whether a policy that the release has to have is there and stops all that it is about.
+fn stands(shipped: &Shipped, release: &str, fences: &Fences) -> Finding {
+    let (called, what) = (format!("{release}-{}", shipped.suffix), shipped.what);
+    let mut policies = fences.policies.iter();
+    let policy = policies.find(|one| text(one, "/metadata/name") == called);
+    let Some(policy) = policy else {
+        let message = format!("there is no ValidatingAdmissionPolicy {called}, which {what}");
+        return Finding::failed(message, AGAIN);
+    };
+    let known = |condition: &Value| {
+        let (name, expression) = (text(condition, "/name"), text(condition, "/expression"));
+        let mut known = shipped.conditions.iter();
+        known.any(|(one, start)| name == *one && expression.trim().starts_with(start))
+    };
+    let whole = list(policy, "/spec/matchConditions").iter().all(known);
+    match wrong(policy, whole, &fences.bindings) {
+        None => Finding::passed(format!("ValidatingAdmissionPolicy {called} {what}")),
+        Some(says) => {
+            let message = format!("ValidatingAdmissionPolicy {called}, which {what}, {says}");
+            Finding::failed(message, AGAIN)
+        }
+    }
+}
+
+/// Why the policy does not stop all that it is about; `whole`: it has no conditions but those that it should have.
+fn wrong(policy: &Value, whole: bool, bindings: &[Value]) -> Option<&'static str> {
     if text(policy, "/spec/failurePolicy") == "Ignore" {
         return Some("lets through what it cannot judge");
     }
-    if list(policy, "/spec/matchConditions").len() > 1 {
+    if !whole {
         return Some("has further conditions, and so judges a part only");
     }
     let called = text(policy, "/metadata/name");
@@ -227,6 +295,95 @@ mod tests {
             assert_eq!(found.outcome, Outcome::Failed, "{pointer}: {found:?}");
             assert!(found.message.contains(says), "{pointer}: {found:?}");
             assert!(found.remedy.is_some(), "{pointer}");
+        }
+    }
+
+    /// What is said of one that is there with that specification, and is bound.
+    fn standing(shipped: &Shipped, change: impl FnOnce(&mut Value)) -> Finding {
+        let called = format!("gitops-{}", shipped.suffix);
+        let conditions = shipped.conditions.iter().map(|(name, start)| {
+            json!({"name": name, "expression": format!("{start}and whatever follows")})
+        });
+        let mut all = json!({
+            "policy": {
+                "metadata": {"name": called},
+                "spec": {"failurePolicy": "Fail", "matchConditions": conditions.collect::<Vec<_>>()},
+            },
+            "binding": {
+                "metadata": {"name": "any"},
+                "spec": {"policyName": called, "validationActions": ["Deny"]},
+            },
+        });
+        change(&mut all);
+        let fences = Fences {
+            policies: vec![all["policy"].take()],
+            bindings: vec![all["binding"].take()],
+        };
+        stands(shipped, "gitops", &fences)
+    }
+
+    #[test]
+    fn a_fence_that_is_about_more_than_one_account_is_there_and_denies_everywhere() {
+        for shipped in &SHIPPED {
+            let found = standing(shipped, |_| {});
+            assert_eq!(found.outcome, Outcome::Passed, "{found:?}");
+            for (pointer, value, says) in [
+                ("/policy/metadata/name", json!("another"), "there is no"),
+                (
+                    "/policy/spec/failurePolicy",
+                    json!("Ignore"),
+                    "lets through what it cannot judge",
+                ),
+                (
+                    "/policy/spec/matchConditions/0/expression",
+                    json!("false"),
+                    "has further conditions",
+                ),
+                (
+                    "/policy/spec/matchConditions/0/name",
+                    json!("mine"),
+                    "has further conditions",
+                ),
+                ("/binding/spec/policyName", json!("another"), "is not bound"),
+                (
+                    "/binding/spec/validationActions",
+                    json!(["Warn"]),
+                    "is not bound",
+                ),
+            ] {
+                let found = standing(shipped, |all| *all.pointer_mut(pointer).unwrap() = value);
+                assert_eq!(found.outcome, Outcome::Failed, "{pointer}: {found:?}");
+                assert!(found.message.contains(says), "{pointer}: {found:?}");
+                assert_eq!(found.remedy.as_deref(), Some(AGAIN), "{pointer}");
+            }
+        }
+    }
+
+    /// The policy of that name, as the chart's golden has it.
+    fn rendered(name: &str) -> String {
+        let all = "/../../tests/cases/chart/usual.yaml";
+        let all = [env!("CARGO_MANIFEST_DIR"), all].concat();
+        let all = std::fs::read_to_string(all).unwrap();
+        let line = format!("\n  name: {name}\n");
+        let mut objects = all.split("\n---\n");
+        let policy = objects
+            .find(|one| one.contains("\nkind: ValidatingAdmissionPolicy\n") && one.contains(&line));
+        policy.unwrap_or_else(|| panic!("no {name}")).to_owned()
+    }
+
+    #[test]
+    fn the_charts_other_fences_are_called_so_and_have_those_conditions() {
+        for shipped in &SHIPPED {
+            let policy = rendered(&format!("reeve-{}", shipped.suffix));
+            let (_, rest) = policy.split_once("  matchConditions:\n").unwrap();
+            let conditions = rest.split("\n  variables:").next().unwrap();
+            let conditions = conditions.split("\n  validations:").next().unwrap();
+            let names = conditions.matches("- name: ").count();
+            assert_eq!(names, shipped.conditions.len(), "{conditions}");
+            for (name, start) in shipped.conditions {
+                assert!(conditions.contains(&format!("- name: {name}\n")), "{name}");
+                assert!(conditions.contains(start), "{name}: {conditions}");
+            }
         }
     }
 

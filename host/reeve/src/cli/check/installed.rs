@@ -1,6 +1,6 @@
-//! What is installed: the kinds with the versions that are served and stored, the controller, and its webhook.
+//! What is installed: the kinds with the versions that are served and stored, the controller, the landlord, and the webhook.
 //!
-//! A Deployment is taken for a controller by the labels of the chart, in whatever namespace. Whether the schemas of the kinds
+//! A Deployment is taken for one of them by the labels of the chart, in whatever namespace. Whether the schemas of the kinds
 //! are this version's is deliberately not looked at: Flux's own definitions do as well.
 
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
@@ -13,8 +13,9 @@ use crate::cluster::{CallError, Cluster};
 /// What makes the kinds.
 const DEFINE: &str =
     "`reeve crds | kubectl apply --server-side -f -`, or install the chart reeve-crds";
-/// What all controllers of the chart are labelled with.
-const LABELS: &str = "app.kubernetes.io/component=controller";
+/// What all controllers of the chart are labelled with, and all landlords.
+pub(super) const CONTROLLERS: &str = "app.kubernetes.io/component=controller";
+const LANDLORDS: &str = "app.kubernetes.io/component=landlord";
 /// How the chart calls the webhook.
 const WEBHOOK: &str = "admission.reeve.dev";
 
@@ -32,18 +33,37 @@ pub(super) async fn kinds(cluster: &Cluster) -> Vec<Finding> {
 }
 
 pub(super) async fn controllers(cluster: &Cluster) -> Vec<Finding> {
-    let all = match cluster.deployments(LABELS).await {
+    let none = || {
+        Finding::failed(
+            "no namespace has a Deployment of the controller",
+            "install the chart reeve; a controller that runs elsewhere is not found by this",
+        )
+    };
+    running(cluster.deployments(CONTROLLERS).await, none)
+}
+
+pub(super) async fn landlords(cluster: &Cluster) -> Vec<Finding> {
+    running(cluster.deployments(LANDLORDS).await, || {
+        // An installation may do without: landlord.enabled, and Kubernetes before 1.30.
+        Finding::skipped("no namespace has a Deployment of the landlord: Tenants make nothing here")
+    })
+}
+
+/// How each of ours among these stands, or what is said where there is none.
+fn running(all: Result<Vec<Value>, CallError>, none: impl FnOnce() -> Finding) -> Vec<Finding> {
+    let all = match all {
         Ok(all) => all,
         Err(why) => return vec![Finding::unasked("listing Deployments", &why)],
     };
-    let ours: Vec<_> = all.iter().filter(|one| is_ours(one)).collect();
-    if ours.is_empty() {
-        return vec![Finding::failed(
-            "no namespace has a Deployment of the controller",
-            "install the chart reeve; a controller that runs elsewhere is not found by this",
-        )];
+    let ours: Vec<Finding> = all
+        .iter()
+        .filter(|one| is_ours(one))
+        .map(deployment)
+        .collect();
+    match ours.is_empty() {
+        true => vec![none()],
+        false => ours,
     }
-    ours.into_iter().map(deployment).collect()
 }
 
 pub(super) async fn admission(cluster: &Cluster) -> Vec<Finding> {
@@ -265,6 +285,26 @@ mod tests {
         ] {
             assert_eq!(of(replicas, status).outcome, want, "{says}");
         }
+    }
+
+    #[test]
+    fn where_none_of_ours_is_that_is_said_and_others_do_not_stand_in_for_it() {
+        let none = || Finding::skipped("none");
+        let of = |labels: Value| {
+            let metadata = json!({"namespace": "reeve-system", "name": "it", "labels": labels});
+            let ready = json!({"readyReplicas": 1, "updatedReplicas": 1, "observedGeneration": 1});
+            json!({"metadata": metadata, "spec": {}, "status": ready})
+        };
+        let (ours, theirs) = (
+            of(json!({"helm.sh/chart": "reeve-0.1.0"})),
+            of(json!({"app.kubernetes.io/name": "other"})),
+        );
+        assert_eq!(running(Ok(vec![theirs.clone()]), none), [none()]);
+        let found = running(Ok(vec![theirs, ours.clone(), ours]), none);
+        assert_eq!(found.len(), 2, "{found:?}");
+        assert_eq!(found[0].outcome, Outcome::Passed, "{found:?}");
+        let gone = running(Err(CallError::Unreachable("refused".to_owned())), none);
+        assert_eq!(gone[0].outcome, Outcome::Failed, "{gone:?}");
     }
 
     #[test]

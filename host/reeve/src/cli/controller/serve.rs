@@ -1,7 +1,6 @@
 //! The listeners of the controller: webhooks, artifacts, metrics, probes, and admission where it is wanted.
 
-use std::collections::BTreeSet;
-use std::net::{Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -24,8 +23,8 @@ use crate::cli::CommandError;
 use crate::context::Context;
 use crate::http::artifact::Artifacts;
 use crate::http::probe::{self, Readiness};
-use crate::http::receiver::{Nudge, Receiver};
-use crate::http::{self, Limits, Proxies, metrics};
+use crate::http::receiver::{Nudge, Receiver, Unheard};
+use crate::http::{self, Limits, Peer, Proxies, metrics};
 use crate::issuers::Issuers;
 use crate::knocks;
 
@@ -170,13 +169,15 @@ async fn ready_within(most: Duration, takes_calls: &AtomicBool, readiness: &Read
 }
 
 /// A replica that does not know all hooks yet asks the caller to come again instead of saying that there is none. What was called
-/// for then is looked at when it knows.
+/// for then is looked at when it knows; what a hook that is there turns away is not, unless it had no room to look into it.
 async fn only_when_known(
     State(ctx): State<Arc<Context>>,
     request: Request,
     next: Next,
 ) -> Response {
     let (path, now) = (request.uri().path().to_owned(), ctx.clock.instant());
+    let peer = request.extensions().get::<Peer>();
+    let from = peer.map_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED), |peer| peer.site());
     // Before it is woken, lest somebody be taken for woken who came in between.
     let woken = || ctx.index.read(|known| knocks::woken(known, &path));
     let woken = ctx.knocks.is_learning(now).then(woken);
@@ -184,12 +185,16 @@ async fn only_when_known(
         true => next.run(request).await,
         false => come_again(),
     };
-    let done = match answer.status() {
-        StatusCode::NOT_FOUND | StatusCode::SERVICE_UNAVAILABLE => Some(BTreeSet::new()),
-        status => woken.filter(|_| status.is_success()),
-    };
-    if let Some(done) = done.filter(|_| path.starts_with(webhook::PREFIX)) {
-        ctx.knocks.note(&path, done, now);
+    if !webhook::is_path(&path) {
+        return answer;
+    }
+    let woken = woken.filter(|_| answer.status().is_success());
+    let call = (path.as_str(), from);
+    match (answer.extensions().get::<Unheard>(), woken) {
+        (Some(Unheard::Nobody), _) => ctx.knocks.unheard(call, now),
+        (Some(Unheard::NoRoom), _) => ctx.knocks.postponed(&path, now),
+        (None, Some(woken)) => ctx.knocks.answered(call, &woken, now),
+        (None, None) => {}
     }
     answer
 }
@@ -197,7 +202,9 @@ async fn only_when_known(
 fn come_again() -> Response {
     let again = [(RETRY_AFTER, "2")];
     let says = "this replica does not know all receivers yet; come again";
-    (StatusCode::SERVICE_UNAVAILABLE, again, says).into_response()
+    let mut answer = (StatusCode::SERVICE_UNAVAILABLE, again, says).into_response();
+    answer.extensions_mut().insert(Unheard::Nobody);
+    answer
 }
 
 /// The beginning of every artifact's URL.

@@ -36,16 +36,18 @@ pub(super) fn hooks(asked: &Asked, plan: &Plan<Proposed>) -> Vec<Hook> {
 pub(super) fn waits(asked: &Asked, plan: &Plan<Proposed>) -> Result<Option<Waits>, CommandError> {
     let caution = &asked.spec.caution;
     let verdict = match &asked.left {
-        Some(left) => caution.judge_move(left, asked.there.cluster(), plan),
+        Some(left) => caution.judge_move(left, asked.there.cluster(), applied(asked), plan),
         None => {
             let before = status(asked).and_then(|status| status.last_applied_from.as_deref());
             let now = origin(asked)?;
             let origins = Origins {
-                // Of a source that cannot be read it is not known whether it is another.
-                before: before.filter(|_| now.is_some()),
-                now: now.as_deref().unwrap_or_default(),
+                before,
+                // Of a source that cannot be read it is not known whether it is another: it is taken for the same.
+                now: now.as_deref().or(before).unwrap_or_default(),
+                applied: applied(asked),
             };
-            caution.judge(origins, &asked.inventory, plan)
+            // What others hold only the controller knows.
+            caution.judge(origins, &[], &asked.inventory, plan)
         }
     };
     Ok(match verdict {
@@ -61,12 +63,17 @@ fn origin(asked: &Asked) -> Result<Option<String>, CommandError> {
         return Ok(None);
     };
     let wanted = source::Wanted::parse(source).map_err(|why| explained(Explained::of(&why)))?;
-    let (url, branch) = (wanted.url.to_string(), wanted.reference.branch());
-    Ok(Some(caution::origin(&asked.spec, &url, branch)))
+    let (url, place) = (wanted.url.to_string(), wanted.reference.place());
+    Ok(Some(caution::origin(&asked.spec, &url, place.as_deref())))
 }
 
 fn status(asked: &Asked) -> Option<&KustomizationStatus> {
     asked.object.status.as_ref()
+}
+
+/// The revision that everything was applied of last.
+fn applied(asked: &Asked) -> Option<&str> {
+    status(asked)?.last_applied_revision.as_deref()
 }
 
 /// The revision that the source has in store.

@@ -17,9 +17,13 @@ use crate::observe::Requests;
 ///
 /// Exits 0 when nothing is in the way, 1 when something is, and 2 when that could not be said.
 ///
-/// Example: `reeve migrate flux report -o json`
+/// Examples: `reeve migrate flux report -o json`, `reeve migrate flux report --last-step`
 #[derive(Args)]
 pub(super) struct ReportArgs {
+    /// Say only what has to be gone before reeve may be told to follow everything: with any controller of Flux's still there, or anything
+    /// that was not handed over, both would work on the same objects
+    #[arg(long)]
+    last_step: bool,
     #[command(flatten)]
     ground: GroundArgs,
     #[command(flatten)]
@@ -37,7 +41,10 @@ pub(super) async fn report(args: &ReportArgs, ui: &mut Ui) -> Result<(), Command
         grounds: &args.ground.grounds(&[], &[]),
         tenants: &tenants,
     };
-    let findings = migrate::report(&found, ground);
+    let findings = match args.last_step {
+        true => migrate::last_step(&found, ground),
+        false => migrate::report(&found, ground),
+    };
     let text = written(args.form, &findings, || drawn(&findings))?;
     ui.data(text.as_bytes())?;
     match findings.iter().filter(|one| one.is == Is::InTheWay).count() {

@@ -124,6 +124,7 @@ impl ProviderFlags {
         }
         Ok(Provider {
             name: name.to_owned(),
+            whose: String::new(),
             asks,
             grant: Arc::new(Grant {
                 hosts: self.grant_host.clone(),

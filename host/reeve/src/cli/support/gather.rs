@@ -22,8 +22,8 @@ const RUN: [&str; 2] = [
 ];
 /// The most pods of a Deployment that are asked for their logs.
 const PODS: usize = 10;
-/// Where the chart's pods serve metrics.
-const METRICS: u16 = 8080;
+/// What the chart calls the ports where metrics are served: the controller has one for them, the landlord serves them beside its health.
+const METRICS: [&str; 2] = ["http-prom", "healthz"];
 
 /// All there is, in a namespace or everywhere.
 pub(super) async fn all(
@@ -189,18 +189,30 @@ async fn pods(cluster: &Cluster, namespace: &str, deployment: &Value, bundle: &m
             &format!("{all}, {PODS} are asked"),
         );
     }
-    let containers = pods
-        .iter()
-        .take(PODS)
-        .flat_map(|pod| containers(namespace, pod));
-    for (container, restarted) in containers.collect::<Vec<_>>() {
-        said(cluster, &container, restarted, bundle).await;
+    for pod in pods.iter().take(PODS) {
+        let containers = containers(namespace, pod);
+        if containers.iter().all(|one| one.metrics.is_none()) {
+            let pod = pod.pointer("/metadata/name").and_then(Value::as_str);
+            let what = format!("the metrics of {namespace}/{}", pod.unwrap_or_default());
+            bundle.lacks(what, "no container of it names a port for them");
+        }
+        for one in &containers {
+            said(cluster, one, bundle).await;
+        }
     }
     bundle.value(&format!("pods/{namespace}-{name}.json"), Value::Array(pods));
 }
 
-/// The containers of a pod, and whether each was started before.
-fn containers(namespace: &str, pod: &Value) -> Vec<(Container, bool)> {
+/// A container of a pod.
+struct Running {
+    container: Container,
+    /// Whether it was started before.
+    restarted: bool,
+    /// Where it serves metrics, if it does.
+    metrics: Option<u16>,
+}
+
+fn containers(namespace: &str, pod: &Value) -> Vec<Running> {
     let text = |pointer: &str| pod.pointer(pointer).and_then(Value::as_str);
     let pod_name = text("/metadata/name").unwrap_or_default();
     let restarts = |name: &str| {
@@ -211,38 +223,53 @@ fn containers(namespace: &str, pod: &Value) -> Vec<(Container, bool)> {
         of.get("restartCount")?.as_u64()
     };
     let all = pod.pointer("/spec/containers").and_then(Value::as_array);
-    let names = all.into_iter().flatten();
-    let names = names.filter_map(|one| one.get("name")?.as_str());
-    let container = |name: &str| {
+    let running = |one: &Value| {
+        let name = one.get("name")?.as_str()?;
         let container = Container {
             namespace: namespace.to_owned(),
             pod: pod_name.to_owned(),
             name: name.to_owned(),
         };
-        (container, restarts(name).is_some_and(|times| times > 0))
+        Some(Running {
+            container,
+            restarted: restarts(name).is_some_and(|times| times > 0),
+            metrics: METRICS.iter().find_map(|port| port_of(one, port)),
+        })
     };
-    names.map(container).collect()
+    all.into_iter().flatten().filter_map(running).collect()
+}
+
+/// The port of a container that is called so.
+fn port_of(container: &Value, name: &str) -> Option<u16> {
+    let ports = container.get("ports")?.as_array()?;
+    let is = |port: &&Value| port.get("name").and_then(Value::as_str) == Some(name);
+    let port = ports.iter().find(is)?.get("containerPort")?.as_u64()?;
+    port.try_into().ok()
 }
 
 /// The log of a container, the one before it, and its metrics.
-async fn said(cluster: &Cluster, container: &Container, restarted: bool, bundle: &mut Bundle) {
+async fn said(cluster: &Cluster, running: &Running, bundle: &mut Bundle) {
     let Container {
         namespace,
         pod,
         name,
-    } = container;
+    } = &running.container;
+    let container = &running.container;
     let file = format!("{namespace}-{pod}-{name}");
     match cluster.log_of(container, false).await {
         Ok(log) => bundle.log(&format!("logs/{file}.log"), &log),
         Err(why) => bundle.lacks(format!("the log of {namespace}/{pod}"), &chain(&why)),
     }
-    if restarted {
+    if running.restarted {
         match cluster.log_of(container, true).await {
             Ok(log) => bundle.log(&format!("logs/{file}.previous.log"), &log),
             Err(why) => bundle.lacks(format!("the log before of {namespace}/{pod}"), &chain(&why)),
         }
     }
-    match cluster.metrics_of(container, METRICS).await {
+    let Some(port) = running.metrics else {
+        return;
+    };
+    match cluster.metrics_of(container, port).await {
         Ok(metrics) => bundle.log(&format!("metrics/{file}.txt"), &metrics),
         Err(why) => bundle.lacks(format!("the metrics of {namespace}/{pod}"), &chain(&why)),
     }
@@ -298,4 +325,37 @@ async fn nodes(cluster: &Cluster, bundle: &mut Bundle) {
         })
     };
     bundle.value("nodes.json", items.iter().map(node).collect());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn metrics(containers: Value) -> Vec<Option<u16>> {
+        let pod = json!({"metadata": {"name": "pod"}, "spec": {"containers": containers}});
+        let found = super::containers("reeve-system", &pod);
+        found.iter().map(|one| one.metrics).collect()
+    }
+
+    #[test]
+    fn metrics_are_asked_for_where_the_pod_says_that_they_are_served() {
+        let controller = json!([
+            {"name": "healthz", "containerPort": 9440}, {"name": "http-prom", "containerPort": 8080},
+        ]);
+        let landlord = json!([{"name": "healthz", "containerPort": 9440}]);
+        for (ports, want) in [
+            (controller, Some(8080)),
+            (landlord, Some(9440)),
+            (json!([{"name": "http", "containerPort": 15090}]), None),
+            (json!([{"name": "healthz", "containerPort": 70000}]), None),
+            (Value::Null, None),
+        ] {
+            let found = metrics(json!([{"name": "manager", "ports": ports}]));
+            assert_eq!(found, [want], "{ports}");
+        }
+        let beside = json!([
+            {"name": "manager", "ports": [{"name": "http-prom", "containerPort": 8080}]}, {"name": "proxy"},
+        ]);
+        assert_eq!(metrics(beside), [Some(8080), None]);
+    }
 }

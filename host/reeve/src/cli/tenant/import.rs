@@ -14,13 +14,13 @@ use reeve_core::landlord::import::{Import, Imported, flux, values};
 use reeve_kustomize::{Options, build, parse_data};
 use serde_json::Value;
 
-use super::{adopt, object};
+use super::object;
 use crate::cli::build::disk::{self, Disk};
 use crate::cli::connection::ConnectionArgs;
 use crate::cli::grounds::GroundArgs;
 use crate::cli::text::{counted, yaml};
 use crate::cli::ui::{CommandError, Sign, Ui};
-use crate::cluster::{CallError, Cluster};
+use crate::cluster::{Borne, CallError, Cluster};
 use crate::observe::Requests;
 
 /// The largest values file.
@@ -168,7 +168,13 @@ fn refused(import: &Import) -> Option<CommandError> {
     (count > 0).then(|| CommandError::new(message))
 }
 
-/// Writes all of them, once nothing is known to be in the way of one.
+/// One that is made, and the namespaces that are adopted for it, with what they bear.
+struct Step<'i> {
+    tenant: &'i Imported,
+    adopted: Vec<(&'i NamespaceName, Borne)>,
+}
+
+/// Writes all of them, once nothing is known to be in the way of one and the API server would take each.
 async fn apply(args: &ImportArgs, import: &Import, ui: &mut Ui) -> Result<(), CommandError> {
     let cluster = args.connection.connect(Requests::default()).await?;
     let there = cluster.all::<Tenant>(None).await;
@@ -176,52 +182,110 @@ async fn apply(args: &ImportArgs, import: &Import, ui: &mut Ui) -> Result<(), Co
     if let Some(why) = in_the_way(&there, &import.tenants) {
         return Err(CommandError::new(why).hint("nothing was written"));
     }
+    let mut steps = Vec::new();
     for tenant in &import.tenants {
-        let name = &tenant.name;
-        for namespace in &tenant.spec.namespaces {
-            settle(&cluster, args.adopt, name, namespace, ui).await?;
+        steps.push(plan(&cluster, args.adopt, tenant, ui).await?);
+    }
+    for step in &steps {
+        let tried = rehearse(&cluster, step).await;
+        tried.map_err(|why| why.hint("nothing was written: each was only tried"))?;
+    }
+    let mut made = Vec::new();
+    for step in &steps {
+        if let Err(why) = make(&cluster, step, ui).await {
+            return Err(undone(&cluster, step, &made, why).await);
         }
-        let made = cluster.create_tenant(&manifest(tenant)).await;
-        made.map_err(|why| CommandError::of(&format!("creating Tenant {name} failed"), &why))?;
-        ui.step(Sign::Done, &format!("Tenant {name} created"));
+        made.push(&step.tenant.name);
     }
     ui.note("`reeve tenant list` shows what the landlord makes of them");
     Ok(())
 }
 
-/// Has a namespace adopted that is there, where that is wanted.
-async fn settle(
+/// Which of its namespaces have to be adopted, where that is wanted.
+async fn plan<'i>(
     cluster: &Cluster,
-    adopted: bool,
-    name: &TenantName,
-    namespace: &NamespaceName,
+    adopt: bool,
+    tenant: &'i Imported,
     ui: &mut Ui,
-) -> Result<(), CommandError> {
-    let failed = |doing: &str, why: CallError| {
-        CommandError::of(&format!("{doing} namespace {namespace} failed"), &why)
-    };
-    let there = cluster.namespace(namespace).await;
-    let Some(there) = there.map_err(|why| failed("reading", why))? else {
-        return Ok(());
-    };
-    match adopt::seen(&there).tenant() {
-        Some(whose) if whose == name.as_str() => Ok(()),
-        _ if adopted => {
-            let done = cluster.adopt_namespace(namespace, name).await;
-            done.map_err(|why| failed("labelling", why))?;
-            ui.step(
-                Sign::Done,
-                &format!("namespace {namespace} adopted for Tenant {name}"),
-            );
-            Ok(())
-        }
-        _ => {
-            ui.note(&format!(
+) -> Result<Step<'i>, CommandError> {
+    let mut adopted = Vec::new();
+    let name = &tenant.name;
+    for namespace in &tenant.spec.namespaces {
+        let there = cluster.namespace(namespace).await;
+        let failed = |why: CallError| {
+            CommandError::of(&format!("reading namespace {namespace} failed"), &why)
+        };
+        let Some(there) = there.map_err(failed)? else {
+            continue;
+        };
+        let borne = Borne::by(&there);
+        match borne.label.as_deref() {
+            Some(whose) if whose == name.as_str() => {}
+            _ if adopt => adopted.push((namespace, borne)),
+            _ => ui.note(&format!(
                 "namespace {namespace} is there already: nothing is made in it before `reeve tenant adopt {namespace} --tenant {name}`"
-            ));
-            Ok(())
+            )),
         }
     }
+    Ok(Step { tenant, adopted })
+}
+
+/// What the API server would say to it.
+async fn rehearse(cluster: &Cluster, step: &Step<'_>) -> Result<(), CommandError> {
+    for (namespace, _) in &step.adopted {
+        let tried = cluster.try_adopting(namespace, &step.tenant.name).await;
+        tried.map_err(|why| labelling(namespace, &why))?;
+    }
+    let tried = cluster.try_tenant(&manifest(step.tenant)).await;
+    tried.map_err(|why| creating(&step.tenant.name, &why))
+}
+
+async fn make(cluster: &Cluster, step: &Step<'_>, ui: &mut Ui) -> Result<(), CommandError> {
+    let name = &step.tenant.name;
+    for (namespace, _) in &step.adopted {
+        let done = cluster.adopt_namespace(namespace, name).await;
+        done.map_err(|why| labelling(namespace, &why))?;
+        let told = format!("namespace {namespace} adopted for Tenant {name}");
+        ui.step(Sign::Done, &told);
+    }
+    let made = cluster.create_tenant(&manifest(step.tenant)).await;
+    made.map_err(|why| creating(name, &why))?;
+    ui.step(Sign::Done, &format!("Tenant {name} created"));
+    Ok(())
+}
+
+/// One could not be made though it could be tried: its namespaces bear again what they have borne, or whatever goes by that would
+/// take them for a Tenant's that is not there. Those that were made stay: the landlord has begun with them.
+async fn undone(
+    cluster: &Cluster,
+    step: &Step<'_>,
+    made: &[&TenantName],
+    why: CommandError,
+) -> CommandError {
+    let mut hint = match made {
+        [] => "no Tenant was made".to_owned(),
+        made => {
+            let names: Vec<&str> = made.iter().map(|name| name.as_str()).collect();
+            format!("Tenants made before it: {}", names.join(", "))
+        }
+    };
+    for (namespace, borne) in &step.adopted {
+        if let Err(why) = cluster.label_again(namespace, borne).await {
+            let still = format!(
+                ". Namespace {namespace} may still bear its label, since that could not be undone: {why}"
+            );
+            hint.push_str(&still);
+        }
+    }
+    why.hint(hint)
+}
+
+fn labelling(namespace: &NamespaceName, why: &CallError) -> CommandError {
+    CommandError::of(&format!("labelling namespace {namespace} failed"), why)
+}
+
+fn creating(name: &TenantName, why: &CallError) -> CommandError {
+    CommandError::of(&format!("creating Tenant {name} failed"), why)
 }
 
 /// What of the Tenants that there are keeps these from being made.

@@ -15,7 +15,7 @@ use reeve_core::failure::Explained;
 use reeve_core::source::Wanted;
 use reeve_core::spec::Spec;
 use reeve_core::veil::Veil;
-use reeve_core::writeback::{self, Allowed, Seen, State};
+use reeve_core::writeback::{self, Allowed, Remembered, Seen, State, is_made_after};
 use reeve_kustomize::edit::documents;
 use reeve_kustomize::{Functions, Object, Tree as _};
 use reeve_writeback::file_in;
@@ -131,8 +131,8 @@ struct Asked {
     /// Those of its namespace that apply from its repository.
     kustomizations: Vec<Spec>,
     kinds: Vec<Kind>,
-    /// The revisions at which files of their own were as their objects, as the controller has found.
-    agreed: BTreeMap<String, String>,
+    /// When files of their own were as their objects, as the controller remembers it.
+    memory: Remembered,
 }
 
 /// Of a WriteBack.
@@ -174,7 +174,7 @@ fn named(
     };
     let mut looked = runtime.block_on(view.look(&builds, &Known::new(), ui))?;
     runtime.block_on(lean(&asked.cluster, &mut looked.seen));
-    let agreed = runtime.block_on(asked.agreements(&looked.seen));
+    let agreed = runtime.block_on(asked.agreements(&looked.seen, &head));
     let round = Round {
         by: spec.id.to_string(),
         rules: spec.rules.clone(),
@@ -200,11 +200,6 @@ impl Asked {
         let cluster = cluster.reaching(everywhere());
         let at = namespace(args.namespace.as_deref(), &cluster);
         let object = one(&cluster, at, name).await?;
-        let agreed = object
-            .status
-            .iter()
-            .flat_map(|status| status.agreed.clone());
-        let agreed = agreed.map(|one| (one.file, one.revision));
         let spec = writeback::Spec::parse(&object);
         let spec = spec.map_err(|why| explained(Explained::of(&why)))?;
         let source = source(&cluster, &spec).await?;
@@ -230,7 +225,7 @@ impl Asked {
         Ok(Self {
             kustomizations: kustomizations(&cluster, &spec).await?,
             kinds: cluster.kinds().await,
-            agreed: agreed.collect(),
+            memory: Remembered::of(&object.status.unwrap_or_default(), branch),
             cluster,
             spec,
             repository,
@@ -240,7 +235,7 @@ impl Asked {
 
 impl Asked {
     /// What files of their own gave when they were last as their objects, of what was seen.
-    async fn agreements(&self, seen: &[Seen]) -> BTreeMap<String, Object> {
+    async fn agreements(&self, seen: &[Seen], head: &Snapshot) -> BTreeMap<String, Object> {
         let (mut known, mut all) = (BTreeMap::new(), BTreeMap::new());
         for one in seen {
             if !matches!(one.state, State::Made { .. }) {
@@ -249,7 +244,7 @@ impl Asked {
             let Ok(file) = file_in(&self.spec.path, &self.spec.template, one.object()) else {
                 continue;
             };
-            let revision = self.agreed.get(&file);
+            let revision = self.memory.revision(&file);
             let Some(revision) = revision.and_then(|text| Revision::parse(text).ok()) else {
                 continue;
             };
@@ -260,6 +255,12 @@ impl Asked {
                 known.insert(text.clone(), files);
             }
             let files = known.get(&text).and_then(Option::as_ref);
+            // An object that was made later is another one of that name: nobody has taken its file out.
+            let files = files.filter(|files| {
+                let at = files.told().and_then(|told| told.at);
+                let is_younger = at.is_some_and(|at| is_made_after(one.object(), at));
+                given(head, &file).is_some() || !is_younger
+            });
             let was = files.and_then(|files| given(files, &file));
             all.extend(was.map(|was| (file, was)));
         }

@@ -143,6 +143,7 @@ impl Round {
             others: &[],
             elsewhere: &[],
             agreed: &self.agreed,
+            forgotten: &BTreeMap::new(),
         };
         decide(&self.rules, &self.allowed, &head, &self.seen)
     }

@@ -95,7 +95,11 @@ impl Site {
         let remote = {
             let namespace = namespace.parse::<NamespaceName>();
             let namespace = namespace.map_err(|why| CommandError::of("the namespace", &why))?;
-            let secret = secret(&connected, &namespace, &args.secret, ui).await;
+            let secret = match login.is_given() {
+                // Nobody needs a right to read what nobody asks for.
+                true => None,
+                false => secret(&connected, &namespace, &args.secret, ui).await,
+            };
             let kept = Kept {
                 cluster: &connected,
                 namespace: &namespace,

@@ -163,6 +163,10 @@ fn told(row: &Row) -> String {
         let none = String::new();
         [one.clone(), "paused".to_owned(), none.clone(), none]
     }));
+    rows.extend(status.listed.iter().map(|one| {
+        let why = "once in an interval: there are not enough watches".to_owned();
+        [one.clone(), "listed".to_owned(), String::new(), why]
+    }));
     if rows.len() > 1 {
         out.push('\n');
         out.push_str(&table(&rows));
@@ -188,6 +192,7 @@ mod tests {
                 "refused": [{"object": "Secret acme/token", "reason": "is a Secret", "hint": "keep it out"}],
                 "conflicts": [{"object": "Deployment acme/api", "field": "spec.replicas", "winner": "kubernetes"}],
                 "paused": ["ConfigMap acme/a"],
+                "listed": ["zebras.example.org in acme"],
             },
         });
         let row = row(&serde_json::from_value(object).unwrap());
@@ -215,5 +220,9 @@ mod tests {
             "Deployment acme/api conflict spec.replicas kubernetes counts"
         );
         assert_eq!(next(), "ConfigMap acme/a paused");
+        assert_eq!(
+            next(),
+            "zebras.example.org in acme listed once in an interval: there are not enough watches"
+        );
     }
 }

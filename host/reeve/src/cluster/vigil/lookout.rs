@@ -279,6 +279,7 @@ mod tests {
             },
             may_vanish: false,
             ends: false,
+            leaves: None,
             judge: None,
         }
     }

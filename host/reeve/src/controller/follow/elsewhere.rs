@@ -8,7 +8,7 @@ use std::sync::Arc;
 use kube::Resource;
 use reeve_api::name::{NamespaceName, NamespacedName};
 use reeve_api::source::GitRepository;
-use reeve_api::{CALLED_AT, CALLED_BY, CALLED_IN};
+use reeve_api::{CALLED_AT, CALLED_BY, CALLED_FOR, CALLED_IN};
 use reeve_core::index::Target;
 
 use super::Followed;
@@ -52,7 +52,8 @@ pub(super) fn go_on<K: Resource>(
         return;
     }
     if let Some(receiver) = said(object, CALLED_BY) {
-        heard::passed_on(ctx, target, receiver);
+        let told = said(object, CALLED_FOR).map(String::as_str);
+        heard::passed_on(ctx, target, receiver, told);
     }
     if let Some(trace) = said(object, CALLED_IN) {
         ctx.tracer.take_up(target, trace);

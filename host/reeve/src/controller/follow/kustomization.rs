@@ -83,7 +83,7 @@ impl Followed for Kustomization {
         let Some(id) = identified(id) else { return };
         let target = Target::Kustomization(id.clone());
         ctx.drift.forget(&target);
-        ctx.index.write(|known| {
+        let waited = ctx.index.write(|known| {
             known.touch.remove_kustomization(&id);
             known.touch.waits_no_more(&id);
             known.kustomizations.remove(&id);
@@ -101,7 +101,9 @@ impl Followed for Kustomization {
                 !users.is_empty()
             });
             known.memory.remove(&target);
+            known.holdings.heard(&id)
         });
+        ctx.queues.kustomizations.wake_all(waited);
         ctx.renders.forget(&id);
         ctx.planned.tell(&ctx.grounds, &id.namespace);
         ctx.underway.supersede(&target);

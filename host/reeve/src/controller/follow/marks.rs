@@ -13,7 +13,7 @@ use reeve_api::name::{NamespaceName, TenantName};
 use reeve_core::landlord::Made;
 use reeve_core::tenancy::Tenants;
 
-use super::{elsewhere, levels, wake_all_tenants, wake_within};
+use super::{elsewhere, levels, wake_concerned, wake_within};
 use crate::cluster::{Change, Selection, resource};
 use crate::context::Context;
 use crate::index::Known;
@@ -94,5 +94,5 @@ pub(super) fn hand_over(
     }
     wake_within(ctx, &touched);
     elsewhere::wake_sources(ctx, &touched);
-    wake_all_tenants(ctx);
+    wake_concerned(ctx, &touched, None);
 }

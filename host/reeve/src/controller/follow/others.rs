@@ -109,9 +109,13 @@ fn put(ctx: &Context, source: &SourceRef, object: &DynamicObject) {
         None
     });
     let told = told.unwrap_or_default();
+    let spec = (object.data.get("spec"), object.metadata.generation);
     let news = ctx.index.write(|known| {
-        let before = known.elsewhere.told.insert(source.clone(), told.clone());
-        before.is_none_or(|before| told.is_news(&before))
+        let all = &mut known.elsewhere.told;
+        let told = told.of_spec(source.kind, spec, all.get(source));
+        let news = all.get(source).is_none_or(|before| told.is_news(before));
+        all.insert(source.clone(), told);
+        news
     });
     if news {
         wake(ctx, source);

@@ -34,6 +34,7 @@ impl Followed for Receiver {
         let heir = ctx.index.write(|known| {
             known.receivers.remove(&id);
             known.memory.remove(&target);
+            known.hooks.remove(&id);
             known.touch.remove_receiver(&id)
         });
         if let Some(heir) = heir {

@@ -7,6 +7,7 @@ use reeve_core::adoption;
 use reeve_core::caution::{self, Origins, Verdict};
 use reeve_core::failure::Explained;
 use reeve_core::inventory::Inventory;
+use reeve_core::ownership::Unheard;
 use reeve_core::plan::{Admitted, Plan};
 
 use super::walk::explained;
@@ -14,36 +15,45 @@ use super::{Prepared, Wanted, abroad};
 use crate::cluster::{Applied, PruneError, Pruned, TenantClient, Until};
 use crate::context::Context;
 
-/// Where the manifests come from.
-pub(super) fn origin(wanted: &Wanted) -> String {
+/// Where the manifests come from. Where nobody can say it for now, they come from where they came from.
+pub(super) fn origin(object: &Kustomization, wanted: &Wanted) -> String {
     let fetched = &wanted.stored.wanted;
-    caution::origin(&wanted.spec, &fetched.url, fetched.branch.as_deref())
+    let status = object.status.as_ref();
+    let before = status.and_then(|status| status.last_applied_from.as_ref());
+    match before.filter(|_| fetched.url.is_empty()) {
+        Some(before) => before.clone(),
+        None => caution::origin(&wanted.spec, &fetched.url, fetched.place.as_deref()),
+    }
 }
 
-/// Why deleting waits, if it does. An error: everything does.
+/// Why deleting waits, if it does; `unheard` may want what is deleted. An error: everything waits.
 pub(super) fn judge(
     object: &Kustomization,
     wanted: &Wanted,
     plan: &Plan<Admitted>,
     from: &str,
+    unheard: &[Unheard],
 ) -> Result<Option<Explained>, Explained> {
     if wanted.place.is_some() {
         // What is delivered deletes nothing.
         return Ok(None);
     }
+    let status = object.status.as_ref();
+    let applied = status.and_then(|status| status.last_applied_revision.as_deref());
+    let caution = &wanted.spec.caution;
     if let Some(left) = &wanted.left {
         let to = wanted.client.cluster();
-        return match wanted.spec.caution.judge_move(left, to, plan) {
+        return match caution.judge_move(left, to, applied, plan) {
             Verdict::Go => Ok(None),
             Verdict::KeepAll(why) | Verdict::Wait(why) => Err(why),
         };
     }
-    let status = object.status.as_ref();
     let origins = Origins {
         before: status.and_then(|status| status.last_applied_from.as_deref()),
         now: from,
+        applied,
     };
-    match wanted.spec.caution.judge(origins, &wanted.inventory, plan) {
+    match caution.judge(origins, unheard, &wanted.inventory, plan) {
         Verdict::Go => Ok(None),
         Verdict::KeepAll(why) => Ok(Some(why)),
         Verdict::Wait(why) => Err(why),

@@ -11,7 +11,7 @@ use std::time::Duration;
 use reeve_api::kustomization::Kustomization;
 use reeve_api::name::NamespacedName;
 use reeve_api::reason::Reason;
-use reeve_core::drift::{Drifted, Sight, Stood};
+use reeve_core::drift::{Drifted, Sight, Stood, Untouched};
 use reeve_core::inventory::Inventory;
 use reeve_core::plan::Planned;
 
@@ -70,6 +70,10 @@ impl Observer {
         self.ctx.drift.stands(&self.ctx, &self.id, object, sight);
     }
 
+    pub(super) fn replaces(&self, object: &Planned) {
+        self.ctx.drift.replaces(&self.id, object.id());
+    }
+
     /// How the object looks if it need not be compared again: until the interval is over nothing is found by that which its
     /// claims do not show.
     pub(super) fn stood(&self, object: &Planned) -> Option<Stood> {
@@ -79,6 +83,19 @@ impl Observer {
             watched: stood.watched && self.at_once,
             ..stood
         })
+    }
+
+    /// Whether git has another manifest of the object than it was last found or made as. Where others' changes are only told it is
+    /// compared in any case.
+    pub(super) fn is_changed(&self, object: &Planned) -> bool {
+        let wanted = self.ctx.drift.wanted(&self.id, object.id());
+        !self.reports && wanted.is_some_and(|wanted| wanted != object.digest())
+    }
+
+    /// How the object looks that nobody has touched since, and the digest of the manifest by which it was left.
+    pub(super) fn untouched(&self, object: &Planned) -> Option<Untouched> {
+        let drift = &self.ctx.drift;
+        drift.untouched(&self.ctx, &self.id, object.id(), self.interval)
     }
 
     /// Whether the object stays as it is.

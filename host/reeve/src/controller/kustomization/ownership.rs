@@ -2,28 +2,29 @@
 //!
 //! Neighbours are those of the same namespace, or of the platform's. Before anything is deleted, each neighbour has said what
 //! it holds of what its source has now: a push that moves an object from one to another wakes both, and nobody knows which
-//! runs first. Who is whose is `core::ownership`'s to say.
+//! runs first. Who has not said it is looked for in `unheard`, and nothing is deleted that they may want.
+//!
+//! Beyond the neighbours whoever wants an object counts that has applied it, whatever its tenant: a name in manifests keeps
+//! nobody from anything. Of another tenant's nobody is told the name. Who is whose is `core::ownership`'s to say.
+
+mod unheard;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use reeve_api::kustomization::Kustomization;
 use reeve_api::name::{NamespaceName, NamespacedName};
-use reeve_api::reason::Reason;
-use reeve_core::failure::{Explained, Turn};
+use reeve_core::admit::AdmittedSpec;
+use reeve_core::failure::Explained;
 use reeve_core::inventory::ObjectId;
-use reeve_core::ownership::{self, Shared, State};
+use reeve_core::ownership::{self, Shared, State, Unheard, With, Word};
 use reeve_core::plan::{Plan, Proposed};
-use tokio::time::Instant;
+use reeve_core::tenancy::Tenant;
 
 use super::{Wanted, abroad, entries};
 use crate::context::Context;
 use crate::controller::report;
-use crate::index::Known;
-
-/// How long a run waits for its neighbours before it leaves its deletions to the next one. They take milliseconds.
-const PATIENCE: Duration = Duration::from_secs(2);
+use crate::index::{self, Known};
 
 /// The state in which a run finds its object.
 pub(super) fn state(ctx: &Context, id: &NamespacedName, object: &Kustomization) -> State {
@@ -49,64 +50,127 @@ pub(super) fn over(
     let inventory = entries(object).filter(|_| !lets_go);
     let inventory = inventory.map(|(id, _)| id.to_owned());
     let cluster = abroad::recorded(object);
-    ctx.index.write(|known| {
+    let woken = ctx.index.write(|known| {
+        let holdings = &mut known.holdings;
         if lets_go {
-            known.holdings.forget(id);
+            holdings.forget(id);
         }
-        known.holdings.over(id, state, cluster, inventory);
+        holdings.over(id, state.clone(), cluster, inventory);
+        if !lets_go {
+            return BTreeSet::new();
+        }
+        holdings.wants_no_more(id, state);
+        holdings.heard(id)
     });
     ctx.planned.tell(&ctx.grounds, &id.namespace);
+    ctx.queues.kustomizations.wake_all(woken);
 }
 
-/// The plan without what others hold by now, and why nothing of the rest is deleted yet, if so.
+/// What it delivers to git it does not want on a cluster, whether that can be built or not: nobody waits for it.
+pub(super) fn delivers(ctx: &Context, id: &NamespacedName, object: &Kustomization) {
+    let inventory = entries(object).map(|(id, _)| id.to_owned());
+    let cluster = abroad::recorded(object);
+    let woken = ctx.index.write(|known| {
+        let state = state_of(known, id, object);
+        known.holdings.over(id, state.clone(), cluster, inventory);
+        known.holdings.wants_no_more(id, state);
+        known.holdings.heard(id)
+    });
+    ctx.planned.tell(&ctx.grounds, &id.namespace);
+    ctx.queues.kustomizations.wake_all(woken);
+}
+
+/// Whether it is known what it holds as it is now.
+pub(super) fn has_said(ctx: &Context, id: &NamespacedName, object: &Kustomization) -> bool {
+    ctx.index.read(|known| {
+        let state = state_of(known, id, object);
+        known.holdings.word(id, &state) == Word::Said
+    })
+}
+
+/// It says what it holds from now on: who waits for that looks again.
+pub(super) fn say(
+    ctx: &Context,
+    object: &Kustomization,
+    wanted: &Wanted,
+    proposed: &Plan<Proposed>,
+) {
+    let (id, cluster) = (&wanted.spec.id, wanted.client.cluster());
+    let state = State {
+        generation: object.metadata.generation,
+        revision: Some(wanted.stored.artifact.revision.to_string()),
+    };
+    let (woken, mut places) = ctx.index.write(|known| {
+        let holdings = &mut known.holdings;
+        let mut places = holdings.wanted_by(id);
+        holdings.plan(id, state, cluster, proposed);
+        places.append(&mut holdings.wanted_by(id));
+        (holdings.heard(id), places)
+    });
+    places.insert(id.namespace.clone());
+    for place in &places {
+        ctx.planned.tell(&ctx.grounds, place);
+    }
+    ctx.queues.kustomizations.wake_all(woken);
+}
+
+/// The plan without what others hold by now, and who may want what it deletes and has not said so.
 pub(super) async fn settle(
     ctx: &Context,
     object: &Kustomization,
     wanted: &Wanted,
     proposed: Plan<Proposed>,
-) -> Result<(Plan<Proposed>, Option<Explained>), Explained> {
-    let id = &wanted.spec.id;
-    let state = State {
-        generation: object.metadata.generation,
-        revision: Some(wanted.stored.artifact.revision.to_string()),
-    };
-    let cluster = wanted.client.cluster();
-    ctx.index
-        .write(|known| known.holdings.plan(id, state, cluster, &proposed));
-    ctx.planned.tell(&ctx.grounds, &id.namespace);
+) -> Result<(Plan<Proposed>, Vec<Unheard>), Explained> {
+    let (id, cluster) = (&wanted.spec.id, wanted.client.cluster());
+    say(ctx, object, wanted, &proposed);
     let shares = || shared(ctx, id, cluster, &proposed);
     let matters = !proposed.prune().is_empty() || !shares().is_empty();
-    let unknown = match matters {
-        true => acquaint(ctx, id).await,
-        false => None,
+    let unheard = match matters {
+        true => unheard::acquaint(ctx, id).await,
+        false => Vec::new(),
     };
     let shared = shares();
     if !wanted.spec.shares
-        && let Some(why) = ownership::refusal(&shared, &wanted.inventory)
+        && let Some(why) = ownership::refusal(&told_to(ctx, id, &shared), &wanted.inventory)
     {
         tell(ctx, id, object, &shared);
         return Err(why);
     }
     // Whom nobody knows yet may just be about to give something up.
-    if unknown.is_none() {
+    if !unheard.iter().any(Unheard::is_soon) {
         tell(ctx, id, object, &shared);
     }
-    let hold = unknown.filter(|_| !proposed.prune().is_empty());
     let proposed = hand_over(ctx, id, cluster, proposed);
-    Ok((proposed, hold.map(|one| waits(&one))))
+    if ownership::are_dependent(&unheard) {
+        // They may need what this run brings, and it has to be ready for them first: what it deletes stays in its inventory,
+        // and they wake it once they have said what they want of that.
+        return Ok((proposed.hand_over(|_| Some(false)), Vec::new()));
+    }
+    Ok((proposed, unheard))
 }
 
-/// The same for a Kustomization that goes.
+/// The same for a Kustomization that goes, and has applied `applied` last.
 pub(super) async fn part(
     ctx: &Context,
-    id: &NamespacedName,
+    spec: &AdmittedSpec,
+    applied: Option<&str>,
     cluster: Option<&str>,
     proposed: Plan<Proposed>,
 ) -> Result<Plan<Proposed>, Explained> {
-    ctx.index.write(|known| known.holdings.forget(id));
-    match acquaint(ctx, id).await {
-        Some(unknown) => Err(waits(&unknown)),
-        None => Ok(hand_over(ctx, id, cluster, proposed)),
+    let id = &spec.id;
+    let woken = ctx.index.write(|known| {
+        known.holdings.forget(id);
+        known.holdings.heard(id)
+    });
+    ctx.queues.kustomizations.wake_all(woken);
+    if proposed.prune().is_empty() {
+        return Ok(proposed);
+    }
+    let unheard = unheard::acquaint(ctx, id).await;
+    let proposed = hand_over(ctx, id, cluster, proposed);
+    match spec.caution.judge_parting(applied, &unheard, &proposed) {
+        Some(why) => Err(why),
+        None => Ok(proposed),
     }
 }
 
@@ -122,17 +186,9 @@ pub(super) fn hand_over(
     }
     ctx.index.read(|known| {
         proposed.hand_over(|object| {
-            let neighbour = others(known, id, cluster, object).next()?;
+            let other = others(known, id, cluster, object).next()?;
             // Once its status has it, it is not ours to remember.
-            let has = known
-                .kustomizations
-                .get(neighbour)
-                .is_some_and(|neighbour| {
-                    let object = object.to_string();
-                    abroad::recorded(neighbour) == cluster
-                        && entries(neighbour).any(|(id, _)| id == object)
-                });
-            Some(has)
+            Some(has(known, other, cluster, object))
         })
     })
 }
@@ -140,70 +196,83 @@ pub(super) fn hand_over(
 fn others<'k>(
     known: &'k Known,
     id: &'k NamespacedName,
-    cluster: Option<&str>,
-    object: &ObjectId,
+    cluster: Option<&'k str>,
+    object: &'k ObjectId,
 ) -> impl Iterator<Item = &'k NamespacedName> {
     let others = known.holdings.others(cluster, object, id);
-    others.filter(|other| is_beside(known, id, other))
+    others.filter(move |other| {
+        is_beside(known, id, other) || (stays(known, other) && has(known, other, cluster, object))
+    })
+}
+
+/// Whether the object is in the inventory of its last run on that cluster.
+fn has(known: &Known, other: &NamespacedName, cluster: Option<&str>, object: &ObjectId) -> bool {
+    known.kustomizations.get(other).is_some_and(|other| {
+        let object = object.to_string();
+        abroad::recorded(other) == cluster && entries(other).any(|(id, _)| id == object)
+    })
 }
 
 /// Whether it stands beside the Kustomization, and stays.
 fn is_beside(known: &Known, id: &NamespacedName, other: &NamespacedName) -> bool {
-    let stays = |other: &NamespacedName| {
-        let object = known.kustomizations.get(other);
-        object.is_some_and(|object| object.metadata.deletion_timestamp.is_none())
-    };
     let platform = |id: &NamespacedName| known.platform.contains(&id.namespace);
     other != id
         && (other.namespace == id.namespace || (platform(id) && platform(other)))
-        && stays(other)
+        && stays(known, other)
 }
+
+/// Whether it is there, and not on its way out.
+fn stays(known: &Known, id: &NamespacedName) -> bool {
+    let object = known.kustomizations.get(id);
+    object.is_some_and(|object| object.metadata.deletion_timestamp.is_none())
+}
+
+/// The namespaces in which its neighbours are.
+fn namespaces_beside(known: &Known, id: &NamespacedName) -> BTreeSet<NamespaceName> {
+    match known.platform.contains(&id.namespace) {
+        true => known.platform.clone(),
+        false => BTreeSet::from([id.namespace.clone()]),
+    }
+}
+
+/// An object, and who else holds it.
+type Both = (ObjectId, NamespacedName);
 
 fn shared(
     ctx: &Context,
     id: &NamespacedName,
     cluster: Option<&str>,
     plan: &Plan<Proposed>,
-) -> Vec<Shared> {
+) -> Vec<Both> {
     ctx.index.read(|known| {
         let held = plan.objects().map(|planned| planned.id());
         let both = held.filter_map(|object| {
             let with = others(known, id, cluster, object).next()?.clone();
-            let id = object.clone();
-            Some(Shared { id, with })
+            Some((object.clone(), with))
         });
         both.collect()
     })
 }
 
-/// Waits a moment for all neighbours to have said what they hold, and returns one that has not.
-async fn acquaint(ctx: &Context, id: &NamespacedName) -> Option<NamespacedName> {
-    let end = Instant::now() + PATIENCE;
-    let bell = ctx.planned.listen(&ctx.grounds, &id.namespace);
-    loop {
-        // Before the look: whoever says so in between is heard.
-        let rings = bell.notified();
-        let unknown = ctx.index.read(|known| unknown_to(known, id))?;
-        if tokio::time::timeout_at(end, rings).await.is_err() {
-            return Some(unknown);
-        }
-    }
-}
-
-/// A neighbour that is about to say what it holds.
-fn unknown_to(known: &Known, id: &NamespacedName) -> Option<NamespacedName> {
-    let own = BTreeSet::from([id.namespace.clone()]);
-    let namespaces = match known.platform.contains(&id.namespace) {
-        true => &known.platform,
-        false => &own,
-    };
-    let mut all = namespaces
-        .iter()
-        .flat_map(|namespace| within(known, namespace));
-    let unknown = all.find(|(other, object)| {
-        is_beside(known, id, other) && is_about_to_say(known, other, object)
-    });
-    unknown.map(|(other, _)| other.clone())
+/// The same as it is told to `id`.
+fn told_to(ctx: &Context, id: &NamespacedName, both: &[Both]) -> Vec<Shared> {
+    ctx.index.read(|known| {
+        let owner = known.tenants.owner_of(&ctx.grounds, &id.namespace);
+        let may_know = |other: &NamespacedName| {
+            let own = |tenant: &Tenant| tenant.namespaces.contains(&other.namespace);
+            other.namespace == id.namespace
+                || known.platform.contains(&id.namespace)
+                || owner.as_ref().is_ok_and(own)
+        };
+        let told = both.iter().map(|(object, with)| Shared {
+            id: object.clone(),
+            with: match may_know(with) {
+                true => With::Named(with.clone()),
+                false => With::Unnamed,
+            },
+        });
+        told.collect()
+    })
 }
 
 /// The Kustomizations of a namespace.
@@ -211,46 +280,27 @@ pub(super) fn within<'k>(
     known: &'k Known,
     namespace: &'k NamespaceName,
 ) -> impl Iterator<Item = (&'k NamespacedName, &'k Arc<Kustomization>)> {
-    let first = NamespacedName::first_of(namespace);
-    let from = known.kustomizations.range(first..);
-    from.take_while(move |(id, _)| id.namespace == *namespace)
-}
-
-/// One that is suspended, or whose source has nothing, will not say more for now.
-fn is_about_to_say(known: &Known, other: &NamespacedName, object: &Kustomization) -> bool {
-    let state = state_of(known, other, object);
-    !object.spec.suspend && state.revision.is_some() && !known.holdings.knows(other, &state)
-}
-
-fn waits(unknown: &NamespacedName) -> Explained {
-    let message = format!(
-        "deleting waits for Kustomization {unknown}, whose manifests may hold the objects now"
-    );
-    Explained::new(Reason::PruneHeld, Turn::Ours, message)
+    index::within(&known.kustomizations, namespace)
 }
 
 /// Both are told, each time that something else is shared.
-fn tell(ctx: &Context, id: &NamespacedName, object: &Kustomization, shared: &[Shared]) {
-    let words = ownership::words(shared);
+fn tell(ctx: &Context, id: &NamespacedName, object: &Kustomization, shared: &[Both]) {
+    let words = ownership::words(&told_to(ctx, id, shared));
     let news = ctx.index.write(|known| known.holdings.is_news(id, &words));
     if !news || words.is_empty() {
         return;
     }
     report::shares(ctx, object, &words);
-    let with: BTreeSet<&NamespacedName> = shared.iter().map(|one| &one.with).collect();
+    let with: BTreeSet<&NamespacedName> = shared.iter().map(|(_, with)| with).collect();
     for other in with {
         let object = ctx
             .index
             .read(|known| known.kustomizations.get(other).cloned());
-        let back = shared.iter().filter(|one| one.with == *other);
-        let back: Vec<Shared> = back
-            .map(|one| Shared {
-                id: one.id.clone(),
-                with: id.clone(),
-            })
-            .collect();
+        let back = shared.iter().filter(|(_, with)| with == other);
+        let back: Vec<Both> = back.map(|(one, _)| (one.clone(), id.clone())).collect();
         if let Some(object) = object {
-            report::shares(ctx, &object, &ownership::words(&back));
+            let words = ownership::words(&told_to(ctx, other, &back));
+            report::shares(ctx, &object, &words);
         }
     }
 }

@@ -148,7 +148,9 @@ impl Case<'_> {
         }
         let status = object.status.as_ref().filter(|_| wanted.left.is_none());
         told.hooks = preview::hooks(&plan, status.and_then(|status| status.sync.as_ref()));
-        told.waits = match caution::judge(object, wanted, &plan, &caution::origin(wanted)) {
+        // Whom a run would wait for shows when it runs.
+        let from = caution::origin(object, wanted);
+        told.waits = match caution::judge(object, wanted, &plan, &from, &[]) {
             Ok(None) => None,
             Ok(Some(why)) => Some(Waits::of(&plan, false, why)),
             Err(why) => Some(Waits::of(&plan, true, why)),

@@ -48,7 +48,7 @@ pub(super) fn begin<'c>(
     let now = ctx.clock.steady();
     let begun = match over {
         Some(over) => {
-            // It is not worked on: whoever waits for it to plan would wait for ever.
+            // It is not worked on: nobody waits for it to plan, and nobody deletes what it may want either.
             ownership::over(ctx, id, object, ownership::state(ctx, id, object), false);
             Err(over)
         }
@@ -60,6 +60,14 @@ pub(super) fn begin<'c>(
         tenant: tenant.name,
         id: id.clone(),
     }))
+}
+
+/// It is going: who has waited for a place may have its one. It would else be waited for, since nobody knows what it wants.
+pub(super) fn makes_room(ctx: &Context, id: &NamespacedName) {
+    if let Ok((tenant, _)) = limits(ctx, id) {
+        let woken = ctx.quotas.makes_room(&tenant.name);
+        ctx.queues.kustomizations.wake_all(woken);
+    }
 }
 
 impl Begun<'_> {
@@ -134,7 +142,7 @@ fn limits(ctx: &Context, id: &NamespacedName) -> Result<(Tenant, Limits), Explai
     Ok((tenant, limits))
 }
 
-/// Whether so many of the tenant's Kustomizations are older than this one.
+/// Whether so many of the tenant's Kustomizations are older than this one, without those that are going.
 fn one_too_many(ctx: &Context, tenant: &Tenant, id: &NamespacedName, allowed: u64) -> Option<Over> {
     let age = |id: &NamespacedName, object: &Kustomization| {
         let created = object.metadata.creation_timestamp.as_ref();
@@ -144,7 +152,8 @@ fn one_too_many(ctx: &Context, tenant: &Tenant, id: &NamespacedName, allowed: u6
         let own = age(id, known.kustomizations.get(id)?);
         let all = of_tenant(known, tenant);
         Some(
-            all.filter(|(other, object)| age(other, object) < own)
+            all.filter(|(_, object)| object.metadata.deletion_timestamp.is_none())
+                .filter(|(other, object)| age(other, object) < own)
                 .count(),
         )
     })?;

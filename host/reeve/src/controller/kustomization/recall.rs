@@ -1,17 +1,20 @@
 //! What was applied before, for policies that ask for it, and for what a WriteBack has left alone: found where it is kept, or made
 //! anew.
 //!
-//! A digest of it stands in the status. When the disk has lost it, what is wanted now may be the very same; else the
+//! A digest of it stands in the status; what it names is brought to the disk when the run is told, so that a process that ends in
+//! between has lost it. When the disk has lost it, what is wanted now may be the very same; else the
 //! revision that was applied last is rendered once more, if the source still has it. Whatever comes of that counts only
 //! when it has that digest: another spec, another plugin or a run that stopped half-way give another, and then there is
 //! none, for which policies do without. Told is nobody of it: it is nobody's fault. What is to be written back may count without
 //! the digest, too, which `core::writeback::past` says; that is kept nowhere, and no policy sees it.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use kube::ResourceExt as _;
 use reeve_api::kustomization::{Kustomization, SourceKind};
+use reeve_api::name::NamespacedName;
 use reeve_core::admit::{AdmittedSpec, Recollection};
 use reeve_core::artifact::{Digest, Revision};
 use reeve_core::inventory::Inventory;
@@ -224,13 +227,23 @@ pub(super) async fn keep(
     let made = Recollection::after(before.as_ref(), plan, changes, inventory);
     let digest = made.digest();
     if known != Some(digest) {
-        write(ctx, &owner(object, spec), made).await;
+        ctx.recollections.hold(&owner(object, spec), made);
     }
     ctx.index.write(|known| {
         let kept = Kept { of: now, digest };
         known.passed.entry(spec.id.clone()).or_default().kept = Some(kept);
     });
     Some(digest.to_string())
+}
+
+/// Brings to the disk what the run of `object` has kept, once that run is told: nobody waits for it.
+pub(super) async fn settle(ctx: &Arc<Context>, id: &NamespacedName, object: &Kustomization) {
+    let owner = Owner::of(id, object.uid().as_deref());
+    if !ctx.recollections.holds(&owner) {
+        return;
+    }
+    let ctx = Arc::clone(ctx);
+    on_disk(move || ctx.recollections.settle(&owner)).await;
 }
 
 /// The same after a run that came to its end, or to a wave that is waited for.
@@ -295,7 +308,10 @@ pub(super) fn forget_denied(ctx: &Context, object: &Kustomization, spec: &Spec) 
 
 async fn write(ctx: &Arc<Context>, owner: &Owner, what: Recollection) {
     let (ctx, owner) = (Arc::clone(ctx), owner.clone());
-    let work = move || ctx.recollections.write(&owner, &what);
+    on_disk(move || ctx.recollections.write(&owner, &what)).await;
+}
+
+async fn on_disk(work: impl FnOnce() -> io::Result<()> + Send + 'static) {
     match tokio::task::spawn_blocking(work).await {
         Ok(Ok(())) => {}
         Ok(Err(why)) => {

@@ -11,16 +11,17 @@ use std::time::Instant;
 
 use reeve_api::kustomization::{Kustomization, SyncStatus};
 use reeve_core::admit::{Altered, Sent};
-use reeve_core::drift::{Sight, Stood};
+use reeve_core::bundle::{Bundle, Rendered};
+use reeve_core::drift::{Sight, Stood, Untouched};
 use reeve_core::failure::Explained;
 use reeve_core::inventory::{Inventory, ObjectId};
-use reeve_core::plan::{Admitted, Place, Plan, Planned};
+use reeve_core::plan::{self, Admitted, Place, Plan, Planned};
 use reeve_core::status::{Action, Change};
 use reeve_core::veil::Veil;
 
 use super::drift::Observer;
 use super::{Prepared, Wanted, abroad, judge};
-use crate::cluster::{Applied, Difference, Progress, Witness};
+use crate::cluster::{Applied, Difference, Former, Progress, Witness};
 use crate::context::Context;
 use crate::controller::report::{self, Placed, Run};
 use crate::observe::span;
@@ -34,6 +35,10 @@ pub(super) struct Recorder<'r> {
     recorded: Mutex<Recorded>,
     observer: Observer,
     plan: &'r Plan<Admitted>,
+    /// The hooks that may have to be deleted.
+    leavers: Vec<&'r Planned>,
+    /// What was built before.
+    former: Option<&'r Bundle<Rendered>>,
     /// Whether it was looked ahead at, which is worth the trouble once.
     foreseen: AtomicBool,
     /// What is being done, where anybody is told of it.
@@ -66,6 +71,8 @@ impl Steps {
 #[derive(Default, Clone)]
 struct Recorded {
     inventory: Inventory,
+    /// What it was before the last time.
+    former: Inventory,
     sync: Option<SyncStatus>,
 }
 
@@ -77,6 +84,7 @@ impl<'r> Recorder<'r> {
         run: &Arc<Run>,
         wanted: &'r Wanted,
         prepared: &'r Prepared,
+        leavers: Vec<&'r Planned>,
     ) -> Self {
         let observer = Observer::new(ctx, object, wanted, prepared);
         let (ctx, object, run) = (Arc::clone(ctx), Arc::clone(object), Arc::clone(run));
@@ -88,6 +96,8 @@ impl<'r> Recorder<'r> {
             recorded: Mutex::default(),
             observer,
             plan: &prepared.plan,
+            leavers,
+            former: prepared.former.as_deref(),
             foreseen: AtomicBool::new(false),
             steps: span::branch().map(|_| Mutex::default()),
         }
@@ -119,6 +129,17 @@ impl<'r> Recorder<'r> {
         self.recorded().inventory.clone()
     }
 
+    /// Says no where a later stage, a hook or the deletion of one would be refused for lack of a right. The first stage is only
+    /// looked ahead at if nothing has shown that yet.
+    pub(super) async fn foresee(&self, is_shown: bool) -> Result<(), Explained> {
+        if self.foreseen.swap(true, Ordering::Relaxed) {
+            return Ok(());
+        }
+        let client = &self.wanted.client;
+        let foreseen = client.foresee(self.plan, is_shown, &self.leavers).await;
+        foreseen.map_err(|why| abroad::placed(client, why))
+    }
+
     /// Writes down how far a sync is, and that these may be there too.
     pub(super) async fn sync(
         &self,
@@ -133,6 +154,7 @@ impl<'r> Recorder<'r> {
         let told = Some(sync);
         self.write(&all, told.clone()).await?;
         *self.recorded() = Recorded {
+            former: all.clone(),
             inventory: all,
             sync: told,
         };
@@ -156,22 +178,25 @@ impl<'r> Recorder<'r> {
 
 impl Witness for Recorder<'_> {
     async fn before_first_write(&self, inventory: &Inventory) -> Result<(), Explained> {
-        if !self.foreseen.swap(true, Ordering::Relaxed) {
-            let client = &self.wanted.client;
-            let foreseen = client.foresee(self.plan).await;
-            foreseen.map_err(|why| abroad::placed(client, why))?;
-        }
+        self.foresee(true).await?;
         let Recorded {
-            inventory: known,
+            inventory: former,
             sync,
+            ..
         } = self.recorded().clone();
-        let known = self.wanted.inventory.union(&known);
+        let known = self.wanted.inventory.union(&former);
         let all = known.union(inventory);
         if !all.minus(&known).is_empty() {
             self.write(&all, sync).await?;
         }
-        self.recorded().inventory = all;
+        let mut recorded = self.recorded();
+        (recorded.inventory, recorded.former) = (all, former);
         Ok(())
+    }
+
+    fn nothing_written(&self) {
+        let mut recorded = self.recorded();
+        recorded.inventory = recorded.former.clone();
     }
 
     async fn judge_kept(&self, kept: BTreeMap<ObjectId, Sent>) -> Result<Altered, Explained> {
@@ -192,12 +217,26 @@ impl Witness for Recorder<'_> {
         self.observer.stands(object, sight);
     }
 
+    fn replaces(&self, object: &Planned) {
+        self.observer.replaces(object);
+    }
+
     fn stood(&self, object: &Planned) -> Option<Stood> {
         self.observer.stood(object)
     }
 
     fn is_new(&self, object: &Planned) -> bool {
         !self.wanted.inventory.contains(object.id())
+    }
+
+    fn is_changed(&self, object: &Planned) -> bool {
+        self.observer.is_changed(object)
+    }
+
+    fn former(&self, object: &Planned) -> Option<Former> {
+        let Untouched { sight, wanted } = self.observer.untouched(object)?;
+        let manifest = plan::former(self.former?, object.id(), wanted, &self.wanted.spec)?;
+        Some(Former { sight, manifest })
     }
 
     fn leaves(&self, object: &Planned, difference: &Difference) -> bool {

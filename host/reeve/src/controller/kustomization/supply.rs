@@ -121,9 +121,9 @@ impl Supply {
             },
             snapshot: Files::Archive(archive),
             wanted: index::Wanted {
-                // Where it lies is its controller's affair: the same source is the same place.
-                url: source.to_string(),
-                branch: None,
+                // Not where the archive lies, which is its controller's affair: where that has the files from.
+                url: offer.place.unwrap_or_default(),
+                place: None,
                 ignore: None,
                 sparse: Vec::new(),
                 included: Vec::new(),

@@ -5,6 +5,7 @@
 //! is where it gets to. It ends there, a vigil watches over that wave, and the next run goes on; so whatever ends a process,
 //! the next one finds its place. What became of hooks is `core::sync`'s to say, and stands in the status.
 
+mod held;
 mod hooks;
 
 use std::collections::BTreeSet;
@@ -27,7 +28,7 @@ use tokio::time::Instant;
 use super::health::FIRST_LOOK;
 use super::record::{Recorder, changes};
 use super::{Prepared, Wanted, abroad, caution};
-use crate::cluster::{self, Failures, Looks, TenantClient, Until, Vigil};
+use crate::cluster::{self, ApplyError, Awaited, Failures, Looks, TenantClient, Until, Vigil};
 use crate::context::Context;
 use crate::controller::report::{self, Run};
 use crate::observe::span;
@@ -69,6 +70,8 @@ pub(super) struct Walk<'a> {
     pruned: cluster::Applied,
     /// What pruning has left; none before it.
     left: Option<Inventory>,
+    /// What the wave has to wait for in its middle.
+    awaited: Vec<Awaited>,
 }
 
 /// Applies what is wanted and prunes what no longer is, as far as that goes now.
@@ -136,6 +139,9 @@ impl<'a> Walk<'a> {
             &prepared.plan,
             status.and_then(|status| status.sync.as_ref()),
         );
+        let leavers = sync.iter();
+        let leavers = leavers.flat_map(|sync| sync.may_delete(&prepared.plan, &before));
+        let leavers = leavers.collect();
         let skipped = prepared.plan.skipped().iter();
         Self {
             ctx,
@@ -145,7 +151,7 @@ impl<'a> Walk<'a> {
             until,
             run,
             client,
-            recorder: Recorder::new(ctx, object, run, wanted, prepared),
+            recorder: Recorder::new(ctx, object, run, wanted, prepared, leavers),
             before,
             resumed: sync.clone(),
             sync,
@@ -155,6 +161,7 @@ impl<'a> Walk<'a> {
             },
             pruned: cluster::Applied::default(),
             left: None,
+            awaited: Vec::new(),
         }
     }
 
@@ -183,7 +190,11 @@ impl<'a> Walk<'a> {
         if let Some(sync) = self.sync.as_mut().filter(|_| is_forward(place)) {
             sync.at = Some(place);
         }
+        let early = self.find_early(step).await?;
         let unsettled = self.apply(step).await?;
+        if let Some(pause) = self.held(place)? {
+            return Ok(Some(pause));
+        }
         let known = self.done.entries.iter();
         let skipped: BTreeSet<&ObjectId> = known
             .filter(|(_, action)| *action == Action::Skipped)
@@ -191,9 +202,16 @@ impl<'a> Walk<'a> {
             .collect();
         let mut unsettled: BTreeSet<&ObjectId> = unsettled.iter().collect();
         unsettled.retain(|id| more && !skipped.contains(id));
-        let hooks = self.begin(step).await?;
+        let found = match early {
+            Some(found) => found,
+            None => self.find(step).await?,
+        };
+        let hooks = self.begin(step, found).await?;
         if let Some(why) = self.sync.as_ref().and_then(|sync| sync.failed(step)) {
             return Err(unwell(&why, None));
+        }
+        if let Some(pause) = self.held(place)? {
+            return Ok(Some(pause));
         }
         let spec = &self.wanted.spec;
         let judged = more && !spec.health.judges.is_empty();
@@ -261,7 +279,7 @@ impl<'a> Walk<'a> {
         Ok(Some(Pause { looks, wait, words }))
     }
 
-    /// Applies what stays, and returns what was written or is not well.
+    /// Applies what stays, as far as that goes now, and returns what was written or is not well.
     async fn apply(&mut self, step: Step<'_, Admitted>) -> Result<Vec<ObjectId>, Stop> {
         let plan = &self.prepared.plan;
         let done = std::mem::take(&mut self.done);
@@ -270,11 +288,18 @@ impl<'a> Walk<'a> {
             .client
             .apply_step(plan, step, done, self.until, &self.recorder)
             .await;
-        self.recorder.over(applied.is_err());
+        let waits = |why: &ApplyError| why.awaited().next().is_some();
+        self.recorder
+            .over(applied.as_ref().is_err_and(|why| !waits(why)));
         match applied {
             Ok((done, unsettled)) => {
                 self.done = done;
                 Ok(unsettled)
+            }
+            Err(why) if waits(&why) => {
+                self.done = why.done().clone();
+                self.awaited.extend(why.awaited().cloned());
+                Ok(Vec::new())
             }
             Err(why) => {
                 self.done = why.done().clone();
@@ -317,7 +342,7 @@ impl<'a> Walk<'a> {
         let mut all = self.done.entries.iter().chain(&self.pruned.entries);
         let changed = all.any(|(_, action)| action.is_change());
         let fails = place.phase == Phase::SyncFail;
-        let waited = self.resumed.as_ref().is_some_and(|sync| match fails {
+        let waited = self.resumed.as_ref().is_none_or(|sync| match fails {
             true => sync.failure.is_some(),
             false => sync.failure.is_none() && sync.at == Some(place),
         });

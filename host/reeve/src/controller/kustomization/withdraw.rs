@@ -112,6 +112,8 @@ async fn withdraw(
         return Ok(Withdrawn::default());
     }
     let cluster = abroad::recorded(object);
+    let status = object.status.as_ref();
+    let applied = status.and_then(|status| status.last_applied_revision.as_deref());
     let object = &spec::to_withdraw(object);
     let spec = Spec::parse(object).map_err(|why| left(Explained::of(&why)))?;
     if !spec.prunes_on_deletion() {
@@ -139,7 +141,7 @@ async fn withdraw(
         false => (inventory.clone(), Inventory::default()),
     };
     let proposed = Plan::withdraw(&there);
-    let proposed = ownership::part(ctx, &spec.id, client.cluster(), proposed).await;
+    let proposed = ownership::part(ctx, &spec, applied, client.cluster(), proposed).await;
     let proposed = proposed.map_err(left)?;
     let plan = judge::plan(ctx, object, &tenant, &spec, proposed, None, Veil::nothing()).await;
     let plan = plan.map_err(left)?;

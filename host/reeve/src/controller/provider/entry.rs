@@ -3,7 +3,8 @@
 //! The provider is one that comes with the controller, so nothing of a tenant's is needed for it: no Plugin, no grant and no
 //! Secret. The entry says of which repositories it is, and its secret goes to that forge's API alone. Its rights are the
 //! platform's, though, and may be more than those of whoever asks: so nothing is removed at the forge but keys and hooks that
-//! bear our own names, whatever a status says, and no request is closed but one from a branch of ours. What it deliberately doesn't: fall back to another entry, or keep a secret.
+//! bear our own names, whatever a status says, and no request is closed but one from a branch of ours; and each tenant asks as often as
+//! is its share. What it deliberately doesn't: fall back to another entry, or keep a secret.
 
 use std::sync::Arc;
 
@@ -19,7 +20,7 @@ use crate::cluster::SecretOwner;
 use crate::context::Context;
 use crate::controller::plugin;
 use crate::controller::source::given;
-use crate::forge::words::{Done, Operation, Task};
+use crate::forge::words::{Operation, Task};
 use crate::forge::{
     Asks, Grant, HostPattern, Limits, Login, Outcome, Provider, Slot, Slots, repository,
 };
@@ -29,13 +30,13 @@ use crate::levels;
 /// What the branches begin with that we propose from.
 const OUR_BRANCHES: &str = "reeve/";
 
-/// Has `task` done at a repository's forge, and says how it ended, and what the provider said meanwhile.
-pub(super) async fn inquire(
+/// Has `task` done at a repository's forge, and says what came of it.
+pub(super) async fn outcome(
     ctx: &Context,
     asked: Asked<'_>,
     task: Task,
     slot: Option<(&str, Secret)>,
-) -> Result<(Done, Vec<String>), Explained> {
+) -> Result<Outcome, Explained> {
     may(&task, asked.whose)?;
     let url = RemoteUrl::parse(asked.repository).map_err(|_| {
         let message = "what is recorded of it names no repository";
@@ -44,18 +45,22 @@ pub(super) async fn inquire(
     let part = given::entry(ctx, asked.whose, &url).await?;
     let part = part.ok_or_else(|| nobody(&url))?;
     may_with(ctx, &task, asked.whose, &url, &part)?;
+    let (tenant, from) = (tenant(ctx, asked.whose)?, part.from());
+    if let Some(tenant) = &tenant {
+        let (who, now) = ((tenant.as_str(), from.as_str()), ctx.clock.instant());
+        ctx.shares.take(who, &task, now)?;
+    }
     let agent = gitconfig::agent(&url, &part)?;
     let secret = reveal(ctx, &agent).await;
-    let secret = secret.map_err(|why| given::said_of(&why, &part.from()))?;
+    let secret = secret.map_err(|why| given::said_of(&why, &from))?;
     let errand = Errand {
         whose: asked.whose,
         agent: &agent,
         secret,
-        from: &part.from(),
+        from: &from,
         tls: Tls::default(),
     };
-    let outcome = errand.run(ctx, asked.repository, task, slot).await?;
-    Ok((outcome.done, outcome.log))
+    errand.run(ctx, asked.repository, task, slot).await
 }
 
 /// The login over https at `url`, which the forge makes for the App of an entry, or made before.
@@ -166,6 +171,18 @@ fn may_with(
     gitconfig::may(deed, url, part, Asker::Tenant(tenant.as_deref()))
 }
 
+/// The tenant that something is done for; None: it is the platform's own.
+fn tenant(ctx: &Context, whose: &NamespacedName) -> Result<Option<String>, Explained> {
+    let namespace = &whose.namespace;
+    ctx.index.read(|known| {
+        let tenant = gitconfig::tenant_of(&ctx.grounds, &known.tenants, whose)?;
+        // One without a Tenant is known by its namespace.
+        let own = !ctx.grounds.belongs_to_platform(namespace);
+        let named = tenant.map(|tenant| tenant.to_string());
+        Ok::<_, Explained>(named.or_else(|| own.then(|| namespace.to_string())))
+    })
+}
+
 fn nobody(url: &RemoteUrl) -> Explained {
     let message = format!("no level of git configuration has a login for {url}");
     let hint = "the platform gives one by gitHubAuths or gitLabAuths (`reeve git explain` shows what is given); else name a Plugin in the annotation reeve.dev/provider";
@@ -244,6 +261,7 @@ impl Errand<'_> {
         }
         Ok(Provider {
             name: self.from.to_owned(),
+            whose: tenant(ctx, self.whose)?.unwrap_or_default(),
             asks: Arc::new(asks),
             grant: Arc::new(Grant {
                 hosts: vec![api.clone(), pattern(&self.agent.host)?],

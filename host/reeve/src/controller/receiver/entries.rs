@@ -25,13 +25,15 @@ const LOOKED_AT: Duration = Duration::from_secs(600);
 /// called before; while nobody can say, calls are turned away.
 pub(super) async fn renew(ctx: &Context, id: &NamespacedName) -> Option<Next> {
     let by = ctx.index.read(|known| known.touch.entry(id).cloned())?;
-    let (sources, next) = match path(ctx, &by).await {
+    let (left, next) = match path(ctx, &by).await {
         Ok(Some(path)) if path == by.path && by.hook.standing == Standing::Open => {
             (BTreeSet::new(), Next::After(LOOKED_AT))
         }
         Ok(_) => {
             let left = ctx.index.write(|known| known.touch.remove_entry(id));
-            (left, Next::Watch)
+            // Nobody hears what is called here until the forge calls elsewhere.
+            super::miss(ctx, left);
+            (BTreeSet::new(), Next::Watch)
         }
         Err(why) => {
             tracing::warn!(entry = %by.entry, error = %why, "the webhookSecret cannot be used; its calls are turned away");
@@ -40,8 +42,7 @@ pub(super) async fn renew(ctx: &Context, id: &NamespacedName) -> Option<Next> {
         }
     };
     // They find out what tells of their changes from now on.
-    let wake = |source| ctx.queues.sources.wake(source);
-    sources.into_iter().for_each(wake);
+    super::leave(ctx, left);
     Some(next)
 }
 

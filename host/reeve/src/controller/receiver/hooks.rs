@@ -3,23 +3,24 @@
 //!
 //! Asked for by the annotation `reeve.dev/provider`, which names the plugin that speaks to the forge. Only GitRepositories of
 //! the Receiver's own namespace are meant: that is where its rights are. Which hooks are wanted is `core::upkeep::hook`'s to say;
-//! what a forge has is the provider's to look at, at each run. What it deliberately doesn't: keep calls from being answered
-//! while a forge cannot be asked.
+//! what a forge has is the provider's to look at: when something is another, when somebody asks for a run, and else now and then. What
+//! it deliberately doesn't: keep calls from being answered while a forge cannot be asked.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use reeve_api::PROVIDER;
+use kube::ResourceExt as _;
 use reeve_api::name::{NamespacedName, ObjectName, RemoteUrl, Secret};
 use reeve_api::reason::Reason;
 use reeve_api::receiver::Receiver;
 use reeve_api::source::GitRepository;
 use reeve_api::upkeep::HookAtForge;
+use reeve_api::{PROVIDER, RECONCILE_REQUEST};
 use reeve_core::failure::{Explained, Turn};
 use reeve_core::index::Target;
 use reeve_core::proposal::Wish;
 use reeve_core::status::HooksOutcome;
-use reeve_core::upkeep::hook::{events, idle, record, wanted};
+use reeve_core::upkeep::hook::{Looked, events, idle, record, wanted};
 use reeve_core::upkeep::remains::Remains;
 
 use crate::context::Context;
@@ -33,6 +34,14 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// The slot that providers have for it.
 const SLOT: &str = "webhook";
 
+/// What a run has done about webhooks.
+pub(super) struct Tended {
+    /// How they are.
+    pub(super) outcome: HooksOutcome,
+    /// Whether one had to be put at its forge, or changed there: what was pushed before, nobody may have told of.
+    pub(super) changed: bool,
+}
+
 /// Does what is to be done about the webhooks that call `path`, and says how they are then.
 pub(super) async fn tend(
     ctx: &Context,
@@ -40,7 +49,7 @@ pub(super) async fn tend(
     object: &Receiver,
     run: &Run,
     path: &str,
-) -> HooksOutcome {
+) -> Tended {
     let status = object.status.as_ref();
     let record = status.map_or(&[][..], |status| status.webhooks.as_slice());
     let mut desk = Desk {
@@ -49,12 +58,15 @@ pub(super) async fn tend(
         object,
         run,
         record: record.to_vec(),
+        changed: false,
     };
     let standing = desk.work(path).await;
-    HooksOutcome {
+    let changed = desk.changed;
+    let outcome = HooksOutcome {
         record: desk.record,
         standing: standing.transpose(),
-    }
+    };
+    Tended { outcome, changed }
 }
 
 /// Takes away what is at a forge, of a Receiver that is being deleted; how long to wait before that is tried again.
@@ -123,6 +135,7 @@ struct Desk<'a> {
     object: &'a Receiver,
     run: &'a Run,
     record: Vec<HookAtForge>,
+    changed: bool,
 }
 
 impl Desk<'_> {
@@ -139,8 +152,15 @@ impl Desk<'_> {
         let mut trouble = None;
         if !wanted.is_empty() {
             let (events, token) = (self.events()?, self.token().await?);
-            if record(&mut self.record, &wanted) {
+            let news = record(&mut self.record, &wanted);
+            if news {
                 self.note().await?;
+            }
+            let uid = self.object.metadata.uid.as_deref();
+            let now = self.ctx.clock.instant();
+            let look = Looked::at(uid, &wanted, &events, &token, now);
+            if !news && idle.is_empty() && self.is_well(&look) {
+                return Ok(name.map(|_| wanted.len()));
             }
             for hook in &wanted {
                 let put = match self.ctx.clock.instant() > until {
@@ -149,6 +169,7 @@ impl Desk<'_> {
                 };
                 trouble = trouble.or_else(|| put.err());
             }
+            self.looked(look, trouble.is_none());
         }
         for hook in idle {
             let taken = match self.ctx.clock.instant() > until {
@@ -164,6 +185,26 @@ impl Desk<'_> {
             Some(why) => Err(why),
             None => Ok(name.map(|_| wanted.len())),
         }
+    }
+
+    /// Whether the forge need not be asked: it was a while ago, and nobody asks for a run.
+    fn is_well(&self, look: &Looked) -> bool {
+        let status = self.object.status.as_ref();
+        let handled = status.and_then(|status| status.last_handled_reconcile_at.as_ref());
+        let asked = self.object.annotations().get(RECONCILE_REQUEST);
+        let before = self
+            .ctx
+            .index
+            .read(|known| known.hooks.get(self.id).copied());
+        let is_new = asked.is_some_and(|asked| Some(asked) != handled);
+        !is_new && before.is_some_and(|before| before.does_for(look))
+    }
+
+    fn looked(&self, look: Looked, well: bool) {
+        self.ctx.index.write(|known| match well {
+            true => known.hooks.insert(self.id.clone(), look),
+            false => known.hooks.remove(self.id),
+        });
     }
 
     fn provider(&self) -> Result<Option<ObjectName>, Explained> {
@@ -230,7 +271,7 @@ impl Desk<'_> {
 
     /// The hook, at its forge.
     async fn put(
-        &self,
+        &mut self,
         hook: &HookAtForge,
         events: &[String],
         token: &Secret,
@@ -242,7 +283,9 @@ impl Desk<'_> {
         });
         let slot = Some((SLOT, token.clone()));
         let source = source(self.id, hook);
-        provider::carry_out(self.ctx, asked(&source, hook), task, slot).await
+        let changed = provider::change(self.ctx, asked(&source, hook), task, slot).await?;
+        self.changed |= changed;
+        Ok(())
     }
 
     /// Writes down what is about to be.

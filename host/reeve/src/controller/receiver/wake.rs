@@ -22,7 +22,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
 use crate::context::Context;
-use crate::controller::{heard, sharing};
+use crate::controller::{heard, proposals, sharing};
 use crate::http::receiver::{Nudge, Shown};
 use crate::index::Known;
 use crate::observe::span::Branch;
@@ -150,7 +150,10 @@ fn wake(ctx: &Arc<Context>, pace: &mut Pace, receiver: &NamespacedName, meant: M
             ctx.queues.proposals.wake(id.clone());
         }
         match meant.of_many {
-            true => heard::missed(ctx, &target),
+            true => {
+                heard::missed(ctx, &target);
+                proposals::may_be_called(ctx, &target);
+            }
             false => heard::called(ctx, receiver, &target, pushed),
         }
         // Only a source has nothing to do when it has the commit.
@@ -158,6 +161,9 @@ fn wake(ctx: &Arc<Context>, pace: &mut Pace, receiver: &NamespacedName, meant: M
         let when = pace.call(&target, has.as_deref(), pushed, now);
         if let (When::Now | When::Later(_), Some(trace)) = (&when, &meant.trace) {
             trace.wakes(&target);
+        }
+        if when != When::Never {
+            heard::owe(ctx, &target, pushed, meant.of_many);
         }
         match when {
             When::Now => run(ctx, target),

@@ -170,7 +170,11 @@ impl Desk<'_> {
                 (Step::Take(entry), _) => self.take(&entry).await?,
                 (Step::Leave(entry), _) => self.record.at_forge.retain(|one| *one != entry),
                 (Step::Make, Some(held)) => self.make(held, PRIVATE, PUBLIC).await?,
-                (Step::MakeNext, Some(held)) => self.make(held, NEXT_PRIVATE, NEXT_PUBLIC).await?,
+                (Step::MakeNext, Some(held)) => {
+                    let now = self.ctx.clock.instant();
+                    self.ctx.shares.rotate(&self.site.id, now)?;
+                    self.make(held, NEXT_PRIVATE, NEXT_PUBLIC).await?;
+                }
                 (Step::Prove, Some(held)) => self.prove(held).await?,
                 (Step::Switch, Some(held)) => self.switch(held).await?,
                 (Step::Rest, _) | (_, None) => return Ok(()),

@@ -6,6 +6,7 @@
 //! hook, and stops no fetch: changes are found by asking. What it deliberately doesn't: judge calls, or keep a secret but as what
 //! they are held against.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use reeve_api::reason::Reason;
 use reeve_api::source::{GitRepository, PollingOrigin};
 use reeve_core::failure::{Explained, Turn};
 use reeve_core::gitconfig::{DEFAULT_INTERVAL, GUESSABLE, Hidden, hook_entry, hook_token};
-use reeve_core::index::{EntryHook, Hook, Standing};
+use reeve_core::index::{EntryHook, Hook, Standing, Target};
 use reeve_core::schedule::Next;
 use reeve_core::source::Wanted;
 use reeve_core::webhook::{Filters, Token};
@@ -23,7 +24,7 @@ use super::given::{self, Weighed};
 use super::parse;
 use crate::cluster::SecretOwner;
 use crate::context::Context;
-use crate::controller::heard;
+use crate::controller::{heard, proposals};
 use crate::levels;
 
 /// How soon what could not be read is read again, by who only listens.
@@ -36,12 +37,25 @@ pub(super) async fn settle(ctx: &Context, wanted: &Wanted, weighed: &Weighed) ->
     if let Err(why) = &by {
         tracing::warn!(source = %wanted.id, error = %why, "an entry of git configuration is not called, since its webhookSecret cannot be used");
     }
-    let whole = by.is_ok();
+    let (whole, own) = (by.is_ok(), Target::Source(wanted.id.clone()));
     let by = by.ok().flatten();
     let id = by.as_ref().map(|by| by.hook.receiver.clone());
-    let news = ctx.index.write(|known| {
-        known.sources.contains_key(&wanted.id) && known.touch.call_source(&wanted.id, by)
+    let (news, moved) = ctx.index.write(|known| {
+        if !known.sources.contains_key(&wanted.id) {
+            return (false, BTreeSet::new());
+        }
+        let moved = by.as_ref().map(|by| known.touch.moved_by(by));
+        let news = known.touch.call_source(&wanted.id, by);
+        (news, moved.unwrap_or_default())
     });
+    // What is called at the path before this one nobody hears any more: this run looks, and so do the others.
+    for source in moved.into_iter().map(Target::Source) {
+        heard::missed(ctx, &source);
+        proposals::may_be_called(ctx, &source);
+        if source != own {
+            ctx.queues.wake(source);
+        }
+    }
     heard::polling(ctx, &wanted.id, told);
     if let Some(id) = id.filter(|_| news) {
         // From now on its secret is looked at now and then.

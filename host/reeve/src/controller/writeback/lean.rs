@@ -2,17 +2,17 @@
 //! were the same.
 //!
 //! The first the API server is asked ([`Persisting::lean`](crate::cluster::Persisting::lean)), the second is in the revision that the
-//! status remembers. A file that is as its object now was the same now. Such files are looked for in the whole repository, as they are
-//! when one is written: a source may leave out where they lie. It deliberately decides nothing.
+//! status remembers. A file that is as its object now was the same now. Of one that was once, in a revision that cannot be had any
+//! more or for which the status had no room, that is said: either side may have changed it. Such files are looked for in the whole
+//! repository, as they are when one is written: a source may leave out where they lie. It deliberately decides nothing.
 
 use std::collections::BTreeMap;
 
 use futures::StreamExt as _;
-use jiff::Timestamp;
 use reeve_core::artifact::Revision;
 use reeve_core::inventory::ObjectId;
 use reeve_core::plan::says;
-use reeve_core::writeback::{Seen, State};
+use reeve_core::writeback::{Seen, State, is_made_after};
 use reeve_kustomize::{Object, Tree as _};
 use reeve_writeback::{alone, as_said, stripped};
 use serde_json::Value;
@@ -21,6 +21,17 @@ use super::Case;
 use super::look::{AT_A_TIME, Found};
 use crate::controller::source;
 use crate::git::Snapshot;
+
+/// What is known of files of their own.
+#[derive(Default)]
+pub(super) struct Agreed {
+    /// What they gave when they were last as their objects.
+    pub(super) files: BTreeMap<String, Object>,
+    /// Of which that was known once, and whether it is known that there was one.
+    pub(super) forgotten: BTreeMap<String, bool>,
+    /// The files as all of them were as their objects, where so many are remembered that they are to be folded.
+    pub(super) since: Option<Snapshot>,
+}
 
 impl Case<'_> {
     /// Finds out both of what was seen.
@@ -54,9 +65,9 @@ impl Case<'_> {
     }
 
     /// What files of their own gave when they were last as their objects, of all that is known of.
-    async fn agreements(&self, found: &Found, here: Option<&Snapshot>) -> BTreeMap<String, Object> {
+    async fn agreements(&self, found: &Found, here: Option<&Snapshot>) -> Agreed {
         let mut known: BTreeMap<&str, Option<Snapshot>> = BTreeMap::new();
-        let mut all = BTreeMap::new();
+        let mut all = Agreed::default();
         for (_, seen) in &found.seen {
             let object = match &seen.state {
                 State::Made { live, .. } => live,
@@ -73,23 +84,38 @@ impl Case<'_> {
             if let (State::Made { live, lean, .. }, Some(is)) = (&seen.state, &is)
                 && is_as(live, lean.as_deref(), is)
             {
-                all.insert(file, is.clone());
+                all.files.insert(file, is.clone());
                 continue;
             }
-            let Some(revision) = self.agreed.get(&file) else {
+            let was_there = self.memory.has(&file);
+            let Some(revision) = self.memory.revision(&file) else {
+                all.miss(file, self.memory.is_full().then_some(was_there));
                 continue;
             };
-            if !known.contains_key(revision.as_str()) {
+            if !known.contains_key(revision) {
                 let files = self.files_of(revision, here).await;
                 known.insert(revision, files);
             }
-            let files = known.get(revision.as_str()).and_then(Option::as_ref);
+            let Some(files) = known.get(revision).and_then(Option::as_ref) else {
+                all.miss(file, Some(was_there));
+                continue;
+            };
             // An object that was made later is another one of that name: nobody has taken its file out.
-            let files = files.filter(|files| is.is_some() || !is_younger(object, files));
-            // One that cannot be had any more is as if nothing had come since.
-            if let Some(was) = files.and_then(|files| gives(files, &file)) {
-                all.insert(file, was);
+            let counts = is.is_some() || !is_younger(object, files);
+            match gives(files, &file).filter(|_| counts) {
+                Some(was) => {
+                    all.files.insert(file, was);
+                }
+                None => all.miss(file, self.memory.is_full().then_some(false)),
             }
+        }
+        if self.memory.is_many(found.seen.len())
+            && let Some(since) = self.memory.since()
+        {
+            all.since = match known.remove(since) {
+                Some(files) => files,
+                None => self.files_of(since, here).await,
+            };
         }
         all
     }
@@ -123,6 +149,15 @@ impl Case<'_> {
     }
 }
 
+impl Agreed {
+    /// Of a file nothing is known; and, if it was known once, whether there was one.
+    fn miss(&mut self, file: String, was_there: Option<bool>) {
+        if let Some(was_there) = was_there {
+            self.forgotten.insert(file, was_there);
+        }
+    }
+}
+
 /// Whether a manifest of a snapshot is for a cluster that does not have it: the one that is there says what it was taken of, and
 /// nothing of that is applied or written.
 pub(super) fn is_only_made(id: &ObjectId, manifest: &Value) -> bool {
@@ -139,7 +174,7 @@ fn has_own_file(seen: &Seen) -> bool {
 }
 
 /// The one object that a file gives.
-fn gives(files: &Snapshot, file: &str) -> Option<Object> {
+pub(super) fn gives(files: &Snapshot, file: &str) -> Option<Object> {
     let bytes = files.read(file).ok()?;
     Object::try_from(alone(&bytes, file)?.1).ok()
 }
@@ -158,13 +193,6 @@ fn is_as(live: &Object, lean: Option<&Object>, file: &Object) -> bool {
 fn is_younger(object: &Object, files: &Snapshot) -> bool {
     let at = files.told().and_then(|told| told.at);
     at.is_some_and(|at| is_made_after(object, at))
-}
-
-fn is_made_after(object: &Object, at: Timestamp) -> bool {
-    let object = Value::from(object.clone());
-    let made = object.pointer("/metadata/creationTimestamp");
-    let made: Option<Timestamp> = made.and_then(Value::as_str).and_then(|at| at.parse().ok());
-    made.is_some_and(|made| made > at)
 }
 
 #[cfg(test)]
@@ -214,21 +242,6 @@ mod tests {
         };
         assert!(has(made) && has(gone(None)));
         assert!(!has(held) && !has(gone(Some(0))));
-    }
-
-    #[test]
-    fn an_object_that_was_made_again_is_not_the_one_whose_file_was_taken_out() {
-        let at: Timestamp = "2026-11-23T06:00:00Z".parse().unwrap();
-        for (made, want) in [
-            (json!("2026-11-23T05:59:58Z"), false),
-            (json!("2026-11-23T06:00:00Z"), false),
-            (json!("2026-11-23T06:00:01Z"), true),
-            (Value::Null, false),
-        ] {
-            let object = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "creationTimestamp": made}});
-            let object = Object::try_from(object).unwrap();
-            assert_eq!(is_made_after(&object, at), want, "{made}");
-        }
     }
 
     #[test]

@@ -23,7 +23,7 @@ use serde_json::Value;
 
 use super::Case;
 use super::forbidden::{forbidden, is_of};
-use super::lean::is_only_made;
+use super::lean::{Agreed, is_only_made};
 use super::refusal::{copied, neighbours, refusal, variables};
 use super::whose::Whose;
 use crate::cluster::{CallError, Cause};
@@ -45,8 +45,8 @@ pub(super) struct Found {
     /// What could not be read now, and why.
     pub(super) later: Work,
     pub(super) trouble: Option<Explained>,
-    /// What files of their own gave when they were last as their objects.
-    pub(super) agreed: BTreeMap<String, Object>,
+    /// What is known of files of their own.
+    pub(super) agreed: Agreed,
 }
 
 /// What a Kustomization has applied, and who else builds of the repository.

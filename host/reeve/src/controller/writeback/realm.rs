@@ -1,4 +1,4 @@
-//! Which kinds in which namespaces a WriteBack watches.
+//! Which kinds in which namespaces a WriteBack looks at.
 //!
 //! What its rules have committed, as far as its tenant has it: its own namespace, and the others of a Tenant. What is in no
 //! namespace is the platform's to write. A rule that names no resource means what people keep in git, and not what controllers
@@ -10,8 +10,11 @@ use reeve_api::writeback::{SyncTo, WriteBackRefusal};
 use reeve_core::ward::Realm;
 use reeve_core::writeback::Rules;
 
-use super::wards::Unwatched;
+use super::wards::Unseen;
 use crate::cluster::Meant;
+
+/// How many namespaces are told of one kind.
+const NAMESPACES: usize = 5;
 
 /// Where a WriteBack looks.
 pub(super) enum Reach {
@@ -21,22 +24,36 @@ pub(super) enum Reach {
     Namespaces(BTreeSet<String>),
 }
 
+/// What a kind is in rules.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Word {
+    /// What it is called there.
+    pub(super) resource: String,
+    /// Whether one says so, and not only anything.
+    pub(super) named: bool,
+}
+
 /// Whether any rule has objects of a kind committed.
 pub(super) fn means(rules: &Rules, group: &str, resource: &str) -> bool {
     rules.iter().any(|rule| rule.commits(group, resource))
 }
 
-/// What is watched, with the word for each kind in rules.
-pub(super) fn realms(rules: &Rules, reach: &Reach, kinds: &[Meant]) -> BTreeMap<Realm, String> {
+/// What is looked at, with the word for each kind in rules.
+pub(super) fn realms(rules: &Rules, reach: &Reach, kinds: &[Meant]) -> BTreeMap<Realm, Word> {
     let mut realms = BTreeMap::new();
     for kind in kinds {
+        let mut meant = rules
+            .iter()
+            .filter(|rule| rule.commits(&kind.group, &kind.plural));
+        let named = meant.any(|rule| rule.written().resources.contains(&kind.plural));
         for namespace in namespaces(rules, reach, kind) {
             let realm = Realm {
                 namespace,
                 group: kind.group.clone(),
                 kind: kind.kind.clone(),
             };
-            realms.insert(realm, kind.plural.clone());
+            let resource = kind.plural.clone();
+            realms.insert(realm, Word { resource, named });
         }
     }
     realms
@@ -73,36 +90,57 @@ pub(super) fn unserved(rules: &Rules, reach: &Reach, kinds: &[Meant]) -> Vec<Wri
     told.into_iter().map(refusal).collect()
 }
 
-/// What is not watched, as it is told.
-pub(super) fn told(unwatched: Unwatched, account: &str) -> WriteBackRefusal {
-    let Unwatched {
+/// What may not be seen, as it is told.
+pub(super) fn told(unseen: Unseen, account: &str) -> WriteBackRefusal {
+    let Unseen {
         realm,
         resource,
         why,
-    } = unwatched;
-    let named = match realm.group.as_str() {
-        "" => resource,
-        group => format!("{resource}.{group}"),
-    };
-    let place = match &realm.namespace {
-        Some(namespace) => format!(" in namespace {namespace}"),
-        None => String::new(),
-    };
-    let (reason, hint) = match why {
-        Some(why) => (
-            format!("cannot be watched: {why}"),
-            format!("grant {account} the verbs get, list and watch on {named}{place}"),
-        ),
-        None => (
-            "is not watched: there are too many watches already".to_owned(),
-            "name fewer resources or namespaces in the rules".to_owned(),
-        ),
-    };
+    } = unseen;
+    let (named, place) = (called(&realm, &resource), place(&realm));
     WriteBackRefusal {
         field: None,
-        hint: Some(hint),
+        hint: Some(format!(
+            "grant {account} the verbs get, list and watch on {named}{place}"
+        )),
         object: format!("{named}{place}"),
-        reason,
+        reason: format!("cannot be watched: {why}"),
+    }
+}
+
+/// What is only listed now and then, as it is told: each kind once, with its namespaces.
+pub(super) fn listed(all: &[(Realm, String)]) -> Vec<String> {
+    let mut kinds: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for (realm, resource) in all {
+        let namespaces = kinds.entry(called(realm, resource)).or_default();
+        namespaces.extend(realm.namespace.as_deref());
+    }
+    let told = kinds.into_iter().map(|(kind, namespaces)| {
+        let (shown, more) = namespaces.split_at(namespaces.len().min(NAMESPACES));
+        let more = match more.len() {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        match shown {
+            [] => kind,
+            shown => format!("{kind} in {}{more}", shown.join(", ")),
+        }
+    });
+    told.collect()
+}
+
+/// A kind as people call it.
+fn called(realm: &Realm, resource: &str) -> String {
+    match realm.group.as_str() {
+        "" => resource.to_owned(),
+        group => format!("{resource}.{group}"),
+    }
+}
+
+fn place(realm: &Realm) -> String {
+    match &realm.namespace {
+        Some(namespace) => format!(" in namespace {namespace}"),
+        None => String::new(),
     }
 }
 
@@ -163,8 +201,9 @@ mod tests {
 
     fn shown(rules: &Rules, reach: &Reach) -> Vec<String> {
         let all = realms(rules, reach, &kinds()).into_iter();
-        all.map(|(realm, resource)| {
-            format!("{resource} in {}", realm.namespace.unwrap_or_default())
+        all.map(|(realm, word)| {
+            let namespace = realm.namespace.unwrap_or_default();
+            format!("{} in {namespace}", word.resource)
         })
         .collect()
     }
@@ -203,5 +242,43 @@ mod tests {
             let kept = rules(json!([{"syncTo": kept}]));
             assert!(shown(&kept, &reach).is_empty());
         }
+    }
+
+    #[test]
+    fn a_kind_that_a_rule_names_is_told_from_one_that_any_rule_means() {
+        let both = rules(json!([
+            {"resources": ["deployments"], "syncTo": "ignore", "namespaces": ["other"]},
+            {"resources": ["deployments", "*"], "syncTo": "git"},
+        ]));
+        let all = realms(&both, &Reach::Platform, &kinds()).into_values();
+        let named: Vec<_> = all
+            .filter(|word| word.named)
+            .map(|word| word.resource)
+            .collect();
+        assert_eq!(named, ["deployments"]);
+    }
+
+    #[test]
+    fn what_is_only_listed_is_told_kind_by_kind() {
+        let realm = |namespace: Option<&str>, group: &str| Realm {
+            namespace: namespace.map(str::to_owned),
+            group: group.to_owned(),
+            kind: "Any".to_owned(),
+        };
+        let mut all = vec![
+            (realm(None, ""), "persistentvolumes".to_owned()),
+            (realm(Some("b"), "apps"), "deployments".to_owned()),
+            (realm(Some("a"), ""), "pods".to_owned()),
+        ];
+        for n in 0..NAMESPACES + 2 {
+            all.push((realm(Some(&format!("n{n}")), "x.y"), "zebras".to_owned()));
+        }
+        let want = [
+            "deployments.apps in b",
+            "persistentvolumes",
+            "pods in a",
+            "zebras.x.y in n0, n1, n2, n3, n4 and 2 more",
+        ];
+        assert_eq!(listed(&all), want);
     }
 }

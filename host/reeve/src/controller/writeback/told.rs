@@ -4,10 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use reeve_api::writeback::{
-    OnDelete, SyncTo, WriteBackAgreement, WriteBackConflict, WriteBackRefusal, WrittenObject,
-};
-use reeve_core::artifact::Revision;
+use reeve_api::writeback::{OnDelete, SyncTo, WriteBackConflict, WriteBackRefusal, WrittenObject};
 use reeve_core::inventory::ObjectId;
 use reeve_core::ward::Left;
 use reeve_core::writeback::{
@@ -19,10 +16,9 @@ use serde_json::{Value, json};
 const TOLD: usize = 10;
 /// The longest value that is told of a conflict.
 const VALUE: usize = 200;
-/// Of how many objects it is remembered that they are in files of their own.
+/// Of how many objects it is remembered that they are in files of their own, and how many bytes of the status they may take.
 const MADE: usize = 1000;
-/// Of how many files it is remembered when they were as their objects.
-const AGREED: usize = 1000;
+const MADE_BYTES: usize = 128 << 10;
 
 /// What is to be remembered of each object that was decided about.
 pub(super) fn settled(ids: &[ObjectId], decision: &Decision) -> Vec<(ObjectId, Left)> {
@@ -72,6 +68,7 @@ pub(super) fn made(
     let written = decision.written.iter().map(|one| ObjectId::of(&one.object));
     let written: BTreeSet<ObjectId> = written.filter(|_| proposed).collect();
     let mut all: BTreeSet<String> = previous.iter().cloned().collect();
+    let mut bytes: usize = all.iter().map(String::len).sum();
     for (id, seen) in objects.0.iter().zip(objects.1) {
         if left.contains(id) {
             continue;
@@ -81,8 +78,9 @@ pub(super) fn made(
         let id = id.to_string();
         match &seen.state {
             State::Made { .. } if rule.is_some_and(takes_out) => {
-                if all.len() < MADE {
-                    all.insert(id);
+                let size = id.len();
+                if all.len() < MADE && bytes + size <= MADE_BYTES && all.insert(id) {
+                    bytes += size;
                 }
             }
             // The file is there until somebody has merged that it is not.
@@ -95,38 +93,6 @@ pub(super) fn made(
     }
     let all: Vec<String> = all.into_iter().collect();
     (all != previous).then_some(all)
-}
-
-/// When which files of their own were as their objects, after what was decided at `revision`; nothing where that is as before.
-/// `proposed`: what is to be written is not yet.
-pub(super) fn agreed(
-    previous: &BTreeMap<String, String>,
-    decision: &Decision,
-    revision: &str,
-    proposed: bool,
-) -> Option<Vec<WriteBackAgreement>> {
-    let edits = &decision.edits.files;
-    let mut all = previous.clone();
-    all.retain(|file, _| proposed || !matches!(edits.get(file), Some(None)));
-    let same = decision.agreed.iter();
-    for file in same.filter(|file| !(proposed && edits.contains_key(*file))) {
-        if all.len() < AGREED || all.contains_key(file) {
-            all.insert(file.clone(), revision.to_owned());
-        }
-    }
-    let told = |(file, revision)| WriteBackAgreement { file, revision };
-    (all != *previous).then(|| all.into_iter().map(told).collect())
-}
-
-/// What was agreed on that branch: on another it says nothing of the files of this one.
-pub(super) fn of_branch(all: Vec<WriteBackAgreement>, branch: &str) -> BTreeMap<String, String> {
-    let is_of = |one: &WriteBackAgreement| {
-        let revision = Revision::parse(&one.revision).ok();
-        let pointer = revision.as_ref().and_then(Revision::pointer);
-        pointer.is_some_and(|name| name.strip_prefix("refs/heads/").unwrap_or(name) == branch)
-    };
-    let all = all.into_iter().filter(is_of);
-    all.map(|one| (one.file, one.revision)).collect()
 }
 
 /// Whether a rule takes the file of an object out with it.
@@ -299,52 +265,6 @@ mod tests {
         let ids = [ObjectId::of(&core), ObjectId::of(&knative)];
         let told = made(&[], (&ids[..], &seen[..]), &decision, &rules, false);
         assert_eq!(told, Some(vec![ObjectId::of(&core).to_string()]));
-    }
-
-    #[test]
-    fn what_was_agreed_on_another_branch_says_nothing() {
-        let commit = "sha1:0123456789012345678901234567890123456789";
-        let all = ["main@", "refs/heads/main@", "dev@", ""].map(|pointer| WriteBackAgreement {
-            file: pointer.to_owned(),
-            revision: format!("{pointer}{commit}"),
-        });
-        let found: Vec<String> = of_branch(all.to_vec(), "main").into_keys().collect();
-        assert_eq!(found, ["main@", "refs/heads/main@"]);
-    }
-
-    #[test]
-    fn it_is_remembered_when_a_file_was_as_its_object() {
-        let edits = |files: &[(&str, Option<Vec<u8>>)]| reeve_writeback::Edits {
-            files: files
-                .iter()
-                .map(|(file, bytes)| ((*file).to_owned(), bytes.clone()))
-                .collect(),
-            ..reeve_writeback::Edits::default()
-        };
-        let decision = Decision {
-            agreed: ["made".to_owned(), "same".to_owned()].into(),
-            edits: edits(&[
-                ("made", Some(Vec::new())),
-                ("ahead", Some(Vec::new())),
-                ("gone", None),
-            ]),
-            ..Decision::default()
-        };
-        let previous =
-            BTreeMap::from(["ahead", "gone", "same"].map(|file| (file.to_owned(), "1".to_owned())));
-        let told = |proposed: bool| {
-            let all = agreed(&previous, &decision, "2", proposed)?;
-            let all = all
-                .into_iter()
-                .map(|one| format!("{}@{}", one.file, one.revision));
-            Some(all.collect::<Vec<_>>())
-        };
-        let want = ["ahead@1", "made@2", "same@2"].map(str::to_owned);
-        assert_eq!(told(false), Some(want.to_vec()));
-        let want = ["ahead@1", "gone@1", "same@2"].map(str::to_owned);
-        assert_eq!(told(true), Some(want.to_vec()), "nobody has merged it yet");
-        let nothing = agreed(&previous, &Decision::default(), "2", false);
-        assert_eq!(nothing, None);
     }
 
     fn seen(state: State) -> Seen {

@@ -1,42 +1,46 @@
-//! What WriteBacks watch: one watch a kind and namespace of each, as its account, of nothing but metadata.
+//! What WriteBacks look at: as their accounts, and nothing but metadata.
 //!
-//! What the watches show goes into `core::ward`, one for each WriteBack, and wakes it once nothing changes for a while. There are
-//! only so many, of one WriteBack and in all: a connection each. Which are wanted its runs say. What an account may not watch is
-//! told, and tried again. It deliberately reads no object.
+//! What is shown goes into `core::ward`, one for each WriteBack, and wakes it once nothing changes for a while. A kind in a
+//! namespace is watched once for all WriteBacks of an account (`posts`, `eye`); there are only so many watches, of a tenant and
+//! in all: a connection each. What has none is listed once in an interval (`patrol`). Which are wanted runs say. What an account
+//! may not see is told, and tried again. It deliberately reads no object.
+
+mod eye;
+mod patrol;
+mod posts;
+mod spread;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use reeve_api::name::{NamespacedName, TenantName};
-use reeve_core::drift::owner;
 use reeve_core::inventory::ObjectId;
 use reeve_core::ward::{Left, Realm, Shown, Ward, Work};
 use reeve_core::writeback::{Rules, Seen, Subject, Told, Written};
 use serde_json::Value;
-use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use super::since::agreed_now;
-use crate::cluster::{Glance, Scene};
+use super::realm::Word;
+use crate::cluster::Glance;
 use crate::context::Context;
+use patrol::Patrol;
+use posts::Posts;
 
-/// How many watches there are at most of all WriteBacks, of those of a tenant, and of one.
-const MOST: usize = 512;
-const MOST_OF_TENANT: usize = 64;
-const MOST_OF_ONE: usize = 32;
-/// How soon it is tried again to watch what was refused: rights come and go.
-const AGAIN: Duration = Duration::from_secs(600);
-
-/// What all WriteBacks watch. Its clones are one.
+/// What all WriteBacks look at. Its clones are one.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Wards(Arc<Mutex<BTreeMap<NamespacedName, Kept>>>);
+pub(crate) struct Wards(Arc<Mutex<All>>);
+
+#[derive(Debug, Default)]
+struct All {
+    kept: BTreeMap<NamespacedName, Kept>,
+    posts: Posts,
+}
 
 /// What one does.
 #[derive(Debug)]
 struct Kept {
     ward: Ward,
-    watches: BTreeMap<Realm, Watch>,
     wanted: Wanted,
     begun: Instant,
     /// When it was last looked at what could not be written.
@@ -50,9 +54,17 @@ struct Kept {
     told: Told,
     /// Which Kustomizations could not say what they have applied.
     awaited: BTreeSet<NamespacedName>,
+    /// Who lists what is not watched, where anything is not.
+    patrol: Option<Patrol>,
+    /// What that lists just now.
+    listing: Option<Realm>,
+    /// When it lists what next; at once what is not among these.
+    due: BTreeMap<Realm, Instant>,
+    /// What may not be listed, and why.
+    unlisted: BTreeMap<Realm, String>,
 }
 
-/// What is to be watched, and by which rules.
+/// What is to be looked at, and by which rules.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Wanted {
     /// Whose.
@@ -61,43 +73,48 @@ pub(super) struct Wanted {
     pub(super) account: String,
     pub(super) rules: Rules,
     pub(super) debounce: Duration,
+    /// How often what is not watched is listed.
+    pub(super) interval: Duration,
     /// The kinds, with the word for each in rules.
-    pub(super) realms: BTreeMap<Realm, String>,
+    pub(super) realms: BTreeMap<Realm, Word>,
 }
 
-#[derive(Debug)]
-struct Watch {
-    task: AbortHandle,
-    refused: Option<String>,
+/// How well one sees what it is about.
+#[derive(Default)]
+pub(super) struct Sights {
+    /// What may not be seen.
+    pub(super) unseen: Vec<Unseen>,
+    /// What is only listed now and then, with the word for each kind in rules: there are not enough watches.
+    pub(super) listed: Vec<(Realm, String)>,
 }
 
-/// Something that is not watched, and why.
-pub(super) struct Unwatched {
+/// Something that is not seen, and why.
+pub(super) struct Unseen {
     pub(super) realm: Realm,
     pub(super) resource: String,
-    /// None: there are too many.
-    pub(super) why: Option<String>,
-}
-
-impl Drop for Watch {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
+    pub(super) why: String,
 }
 
 impl Wards {
-    /// Nothing is watched for it any more.
+    /// Nothing is looked at for it any more.
     pub(crate) fn forget(&self, id: &NamespacedName) {
-        self.lock().remove(id);
+        let mut all = self.lock();
+        let was = all.kept.remove(id);
+        all.posts.leave(id);
+        if let Some(kept) = was {
+            let _moved = all.count(BTreeSet::from([kept.wanted.tenant.clone()]));
+        }
     }
 
-    /// Nothing is watched for anybody any more.
+    /// Nothing is looked at for anybody any more.
     pub(crate) fn clear(&self) {
-        self.lock().clear();
+        let mut all = self.lock();
+        all.kept.clear();
+        all.posts.clear();
     }
 
-    /// Watches that for it from now on; what is watched as somebody else, or by other rules, is begun anew, and what is
-    /// `remembered` then and not there was deleted. `retry`: what was refused is tried again now.
+    /// Looks at that for it from now on; what is looked at as somebody else, or by other rules, is begun anew, and what is
+    /// `remembered` then and not there was deleted. `retry`: what was refused is tried again now, and what is not watched listed.
     pub(super) fn align(
         &self,
         ctx: &Arc<Context>,
@@ -105,32 +122,26 @@ impl Wards {
         wanted: Wanted,
         retry: bool,
         remembered: impl FnOnce() -> BTreeSet<ObjectId>,
-    ) -> Vec<Unwatched> {
+    ) -> Sights {
         // Asked of the index before what is watched is locked.
         let remembered = match self.is_begun(id, &wanted) {
             true => BTreeSet::new(),
             false => remembered(),
         };
         let mut all = self.lock();
-        let others = all.iter().filter(|(other, _)| *other != id);
-        let (mut of_all, mut of_tenant) = (0, 0);
-        for (_, kept) in others {
-            of_all += kept.watches.len();
-            if kept.wanted.tenant == wanted.tenant {
-                of_tenant += kept.watches.len();
+        let mut tenants = all.want(id, wanted, remembered);
+        let kept = all.kept.get_mut(id);
+        tenants.extend(kept.map(|kept| {
+            if retry {
+                kept.due.clear();
+                kept.unlisted.clear();
             }
+            kept.wanted.tenant.clone()
+        }));
+        for tenant in tenants {
+            all.distribute(ctx, &tenant, retry.then_some(id));
         }
-        let room = room(of_all, of_tenant);
-        if !all.get(id).is_some_and(|kept| kept.is_for(&wanted)) {
-            let mut kept = Kept::new(wanted.clone());
-            kept.ward.remember(remembered);
-            all.insert(id.clone(), kept);
-        }
-        let Some(kept) = all.get_mut(id) else {
-            return Vec::new();
-        };
-        kept.wanted = wanted;
-        kept.align(ctx, id, room, retry)
+        all.sights(id)
     }
 
     /// Takes what there is to look at for it.
@@ -175,16 +186,16 @@ impl Wards {
         again.unwrap_or_default()
     }
 
-    /// Whether all that it watches was listed once, but for what it may not.
+    /// Whether all that it looks at was listed once, but for what it may not.
     pub(super) fn is_whole(&self, id: &NamespacedName) -> bool {
-        let whole = self.with(id, |kept| {
-            let mut watches = kept.watches.iter();
-            // Where nothing is watched nobody knows which kinds there are.
-            !kept.watches.is_empty()
-                && watches
-                    .all(|(realm, watch)| watch.refused.is_some() || kept.ward.is_listed(realm))
-        });
-        whole.unwrap_or_default()
+        let all = self.lock();
+        let Some(kept) = all.kept.get(id) else {
+            return false;
+        };
+        let mut realms = kept.wanted.realms.keys();
+        // Where nothing is looked at nobody knows which kinds there are.
+        !kept.wanted.realms.is_empty()
+            && realms.all(|realm| kept.ward.is_listed(realm) || all.refused(kept, realm).is_some())
     }
 
     /// What was taken, with all that is proposed beside it.
@@ -236,6 +247,7 @@ impl Wards {
     pub(crate) fn waiting_for(&self, kustomization: &NamespacedName) -> Vec<NamespacedName> {
         let all = self.lock();
         let waiting = all
+            .kept
             .iter()
             .filter(|(_, kept)| kept.awaited.contains(kustomization));
         waiting.map(|(id, _)| id.clone()).collect()
@@ -260,7 +272,7 @@ impl Wards {
     }
 
     fn with<T>(&self, id: &NamespacedName, work: impl FnOnce(&mut Kept) -> T) -> Option<T> {
-        self.lock().get_mut(id).map(work)
+        self.lock().kept.get_mut(id).map(work)
     }
 
     /// When what was seen is to be looked at; None: now, or never.
@@ -275,25 +287,18 @@ impl Wards {
         due.flatten()
     }
 
-    fn refuse(&self, id: &NamespacedName, realm: &Realm, why: Option<String>) {
-        self.with(id, |kept| {
-            if let Some(watch) = kept.watches.get_mut(realm) {
-                watch.refused = why;
-            }
-        });
-    }
-
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<NamespacedName, Kept>> {
+    fn lock(&self) -> MutexGuard<'_, All> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Kept {
-    /// One that watches nothing yet.
-    fn new(wanted: Wanted) -> Self {
+    fn new(wanted: Wanted, remembered: BTreeSet<ObjectId>) -> Self {
+        let mut ward = Ward::default();
+        ward.remember(remembered);
+        ward.watch_only(&wanted.realms.keys().cloned().collect());
         Self {
-            ward: Ward::default(),
-            watches: BTreeMap::new(),
+            ward,
             wanted,
             begun: Instant::now(),
             looked: Instant::now(),
@@ -301,152 +306,92 @@ impl Kept {
             agreed: BTreeMap::new(),
             told: Told::default(),
             awaited: BTreeSet::new(),
+            patrol: None,
+            listing: None,
+            due: BTreeMap::new(),
+            unlisted: BTreeMap::new(),
         }
     }
 
-    /// Whether that is watched as the same, and by the same rules.
+    /// Whether that is looked at as the same, and by the same rules.
     fn is_for(&self, wanted: &Wanted) -> bool {
         self.wanted.account == wanted.account && self.wanted.rules == wanted.rules
     }
 
-    fn align(
+    fn take_up(&mut self, wanted: Wanted) {
+        if self.wanted.realms != wanted.realms {
+            let realms: BTreeSet<Realm> = wanted.realms.keys().cloned().collect();
+            self.ward.watch_only(&realms);
+            self.agreed
+                .retain(|id, _| realms.iter().any(|realm| realm.has(id)));
+            self.due.retain(|realm, _| realms.contains(realm));
+            self.unlisted.retain(|realm, _| realms.contains(realm));
+        }
+        self.wanted = wanted;
+    }
+
+    /// A watch shows that from its beginning on, and nobody else does.
+    fn is_shown(&mut self, realm: &Realm) {
+        if self.listing.as_ref() == Some(realm) {
+            self.listing = None;
+        }
+        self.due.remove(realm);
+        self.unlisted.remove(realm);
+    }
+
+    /// Has listed what is not watched.
+    fn patrol(
         &mut self,
         ctx: &Arc<Context>,
-        id: &NamespacedName,
-        room: usize,
-        retry: bool,
-    ) -> Vec<Unwatched> {
-        let realms = &self.wanted.realms;
-        self.watches.retain(|realm, watch| {
-            realms.contains_key(realm) && !(retry && watch.refused.is_some())
-        });
-        let watched: BTreeSet<Realm> = realms.keys().take(room).cloned().collect();
-        self.ward.watch_only(&watched);
-        self.agreed
-            .retain(|id, _| watched.iter().any(|realm| realm.has(id)));
-        self.watches.retain(|realm, _| watched.contains(realm));
-        let mut unwatched = Vec::new();
-        for (realm, resource) in realms {
-            let told = |why| Unwatched {
-                realm: realm.clone(),
-                resource: resource.clone(),
-                why,
-            };
-            match self.watches.get(realm) {
-                Some(watch) => {
-                    let refused = watch.refused.clone();
-                    unwatched.extend(refused.map(|why| told(Some(why))));
-                }
-                None if !watched.contains(realm) => unwatched.push(told(None)),
-                None => {
-                    let eye = Eye {
-                        ctx: Arc::clone(ctx),
-                        id: id.clone(),
-                        realm: realm.clone(),
-                        resource: resource.clone(),
-                        rules: self.wanted.rules.clone(),
-                        account: self.wanted.account.clone(),
-                    };
-                    let task = tokio::spawn(eye.watch()).abort_handle();
-                    let refused = None;
-                    self.watches.insert(realm.clone(), Watch { task, refused });
-                }
+        (id, serial): (&NamespacedName, u64),
+        beyond: &BTreeSet<Realm>,
+    ) {
+        let is_due = beyond.iter().any(|realm| !self.due.contains_key(realm));
+        match &self.patrol {
+            _ if beyond.is_empty() => {
+                self.patrol = None;
+                self.listing = None;
             }
-        }
-        unwatched
-    }
-}
-
-/// How many watches one may have beside so many of others, and of others of its tenant.
-fn room(of_all: usize, of_tenant: usize) -> usize {
-    let of_tenant = MOST_OF_TENANT.saturating_sub(of_tenant);
-    MOST.saturating_sub(of_all).min(of_tenant).min(MOST_OF_ONE)
-}
-
-/// One watch.
-struct Eye {
-    ctx: Arc<Context>,
-    id: NamespacedName,
-    realm: Realm,
-    resource: String,
-    rules: Rules,
-    account: String,
-}
-
-impl Eye {
-    async fn watch(self) {
-        let scene = Scene {
-            account: Some(self.account.clone()),
-            namespace: self.realm.namespace.clone(),
-            group: self.realm.group.clone(),
-            kind: self.realm.kind.clone(),
-            labels: String::new(),
-        };
-        loop {
-            let see = |glance: Glance| self.see(&glance);
-            let why = self.ctx.cluster.glance_at(&scene, see).await;
-            let why = Some(why.to_string());
-            self.ctx.wards.refuse(&self.id, &self.realm, why);
-            // It tells what cannot be seen.
-            self.ctx.queues.writebacks.wake(self.id.clone());
-            tokio::time::sleep(AGAIN).await;
-            self.ctx.wards.refuse(&self.id, &self.realm, None);
+            None => self.patrol = Some(Patrol::begin(ctx, id, serial)),
+            Some(patrol) if is_due => patrol.wake(),
+            Some(_) => {}
         }
     }
 
-    fn see(&self, glance: &Glance) {
+    /// Takes what is shown of a kind; `agreed` is at which revision an object was the same on both sides. Whether somebody has to
+    /// wait for quiet from now on.
+    fn see(&mut self, realm: &Realm, glance: &Glance, agreed: Option<&(ObjectId, String)>) -> bool {
         let shown = match glance {
             Glance::Begin => Shown::Begin,
-            Glance::There(object) => Shown::There(object, self.is_meant(object)),
+            Glance::There(object) => Shown::There(object, self.is_meant(realm, object)),
             Glance::Gone(object) => Shown::Gone(object),
             Glance::Listed(_) => Shown::Listed,
-            Glance::Alive | Glance::Lost => return,
+            Glance::Alive | Glance::Lost => return false,
         };
-        let agreed = match glance {
-            Glance::There(object) => self.agreed(object),
-            _ => None,
-        };
-        let begin = self.ctx.wards.with(&self.id, |kept| {
-            let now = kept.begun.elapsed();
-            let news = kept.ward.show(&self.realm, shown, now);
-            if news && let Some((object, revision)) = agreed {
-                kept.agreed.entry(object).or_insert(revision);
-            }
-            news && !std::mem::replace(&mut kept.waits, true)
-        });
-        if begin == Some(true) {
-            tokio::spawn(quiet(Arc::clone(&self.ctx), self.id.clone()));
+        let now = self.begun.elapsed();
+        let news = self.ward.show(realm, shown, now);
+        if news && let Some((object, revision)) = agreed {
+            let known = self.agreed.entry(object.clone());
+            known.or_insert_with(|| revision.clone());
         }
-    }
-
-    /// At which revision the Kustomization that an object is of and the cluster were the same.
-    fn agreed(&self, object: &Value) -> Option<(ObjectId, String)> {
-        let owner = owner(object)?;
-        let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str);
-        let text = |pointer| text(pointer).unwrap_or_default().to_owned();
-        let id = ObjectId {
-            namespace: text("/metadata/namespace"),
-            name: text("/metadata/name"),
-            group: self.realm.group.clone(),
-            kind: self.realm.kind.clone(),
-        };
-        let index = &self.ctx.index;
-        let revision = index.read(|known| agreed_now(known, &owner, &id))?;
-        Some((id, revision))
+        news && !std::mem::replace(&mut self.waits, true)
     }
 
     /// Whether changes of any of its fields are to be committed.
-    fn is_meant(&self, object: &Value) -> bool {
+    fn is_meant(&self, realm: &Realm, object: &Value) -> bool {
+        let Some(word) = self.wanted.realms.get(realm) else {
+            return false;
+        };
         let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str);
         let labels = object.pointer("/metadata/labels");
         let subject = Subject {
-            group: &self.realm.group,
-            resource: &self.resource,
+            group: &realm.group,
+            resource: &word.resource,
             namespace: text("/metadata/namespace").unwrap_or_default(),
             name: text("/metadata/name").unwrap_or_default(),
             labels: labels.and_then(Value::as_object),
         };
-        self.rules.commits(&subject)
+        self.wanted.rules.commits(&subject)
     }
 }
 
@@ -460,21 +405,51 @@ async fn quiet(ctx: Arc<Context>, id: NamespacedName) {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+
+    fn name(name: &str) -> NamespacedName {
+        NamespacedName::new("acme", name).unwrap()
+    }
+
+    fn realm(kind: &str) -> Realm {
+        Realm {
+            namespace: Some("acme".to_owned()),
+            group: String::new(),
+            kind: kind.to_owned(),
+        }
+    }
+
+    fn wanted(kinds: &[&str]) -> Wanted {
+        let rules: Vec<_> = serde_json::from_value(json!([{"syncTo": "git"}])).unwrap();
+        let word = |kind: &str| Word {
+            resource: format!("{}s", kind.to_lowercase()),
+            named: false,
+        };
+        Wanted {
+            tenant: "acme".parse().unwrap(),
+            account: "system:serviceaccount:acme:flux".to_owned(),
+            rules: Rules::parse(&rules).unwrap(),
+            debounce: Duration::ZERO,
+            interval: Duration::from_secs(600),
+            realms: kinds.iter().map(|kind| (realm(kind), word(kind))).collect(),
+        }
+    }
+
+    fn kept(kinds: &[&str]) -> Kept {
+        Kept::new(wanted(kinds), BTreeSet::new())
+    }
+
+    fn map(name: &str) -> Value {
+        json!({"metadata": {"name": name, "namespace": "acme", "uid": name, "resourceVersion": "1"}})
+    }
 
     #[test]
     fn who_waits_for_a_kustomization_does_so_until_it_can_say_what_it_has_applied() {
-        let name = |name: &str| NamespacedName::new("acme", name).unwrap();
         let wards = Wards::default();
         for back in ["one", "other"] {
-            let wanted = Wanted {
-                tenant: "acme".parse().unwrap(),
-                account: String::new(),
-                rules: Rules::default(),
-                debounce: Duration::ZERO,
-                realms: BTreeMap::new(),
-            };
-            wards.lock().insert(name(back), Kept::new(wanted));
+            wards.lock().kept.insert(name(back), kept(&[]));
         }
         wards.wait_for(&name("one"), &name("shop"), true);
         assert_eq!(wards.waiting_for(&name("shop")), [name("one")]);
@@ -484,12 +459,58 @@ mod tests {
     }
 
     #[test]
-    fn one_tenant_leaves_watches_to_the_others() {
-        assert_eq!(room(0, 0), MOST_OF_ONE);
-        assert_eq!(room(64, 32), 32);
-        assert_eq!(room(64, 60), 4);
-        assert_eq!(room(64, 64), 0);
-        assert_eq!(room(448, 0), MOST_OF_ONE);
-        assert_eq!(room(MOST, 0), 0);
+    fn two_writebacks_of_an_account_want_one_watch_of_what_both_are_about() {
+        let mut all = All::default();
+        all.want(&name("one"), wanted(&["ConfigMap", "Pod"]), BTreeSet::new());
+        all.want(&name("other"), wanted(&["ConfigMap"]), BTreeSet::new());
+        let tenant = "acme".parse().unwrap();
+        let wishes = all.wishes(&tenant);
+        let readers: Vec<usize> = wishes.values().map(|(_, readers)| readers.len()).collect();
+        assert_eq!(readers, [2, 1]);
+        assert_eq!(all.posts.share(&tenant), 2);
+    }
+
+    #[test]
+    fn what_is_not_watched_is_told_apart_from_what_may_not_be_seen_and_neither_keeps_a_request_waiting()
+     {
+        let wards = Wards::default();
+        let id = name("back");
+        wards
+            .lock()
+            .kept
+            .insert(id.clone(), kept(&["ConfigMap", "Pod"]));
+        assert!(!wards.is_whole(&id), "nothing was listed");
+        wards.with(&id, |kept| {
+            let forbidden = "may not be listed".to_owned();
+            kept.unlisted.insert(realm("Pod"), forbidden);
+            kept.see(&realm("ConfigMap"), &Glance::Begin, None);
+            kept.see(&realm("ConfigMap"), &Glance::Listed(None), None);
+        });
+        assert!(wards.is_whole(&id));
+        let sights = wards.lock().sights(&id);
+        let listed: Vec<&str> = sights.listed.iter().map(|(_, one)| one.as_str()).collect();
+        assert_eq!(listed, ["configmaps"]);
+        let [unseen] = &sights.unseen[..] else {
+            panic!("{}", sights.unseen.len())
+        };
+        assert_eq!(
+            (unseen.resource.as_str(), unseen.why.as_str()),
+            ("pods", "may not be listed")
+        );
+    }
+
+    #[test]
+    fn what_is_seen_wakes_once_whoever_reads_it_and_a_kind_that_shows_something_is_watched_first() {
+        let mut kept = kept(&["ConfigMap", "Pod"]);
+        let maps = realm("ConfigMap");
+        assert!(!kept.see(&maps, &Glance::Begin, None));
+        assert!(kept.see(&maps, &Glance::There(map("a")), None));
+        assert!(!kept.see(&maps, &Glance::There(map("b")), None), "it waits");
+        assert!(!kept.see(&realm("Secret"), &Glance::There(map("c")), None));
+        let mut all = All::default();
+        all.kept.insert(name("back"), kept);
+        let wishes = all.wishes(&"acme".parse().unwrap());
+        let holds: Vec<bool> = wishes.values().map(|(wish, _)| wish.holds).collect();
+        assert_eq!(holds, [true, false]);
     }
 }

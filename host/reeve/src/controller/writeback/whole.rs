@@ -34,7 +34,8 @@ impl<'s> Whole<'s> {
         self.all.get().and_then(|all| all.as_ref().err())
     }
 
-    fn all(&self) -> Option<&Snapshot> {
+    /// All of them, if they can be read.
+    pub(super) fn all(&self) -> Option<&Snapshot> {
         let read = || self.seen.whole(self.limits, self.deadline);
         self.all.get_or_init(read).as_ref().ok()
     }

@@ -5,13 +5,12 @@
 //! undone. What decides is `core::writeback`; how a branch moves is `git::push`'s; and what is different where somebody is asked to
 //! merge it, `propose` says.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use reeve_api::meta::Time;
 use reeve_api::reason::Reason;
-use reeve_api::writeback::{WriteBackAgreement, WriteBackCommit, WrittenObject};
+use reeve_api::writeback::{WriteBackCommit, WrittenObject};
 use reeve_core::artifact::Revision;
 use reeve_core::failure::{Explained, Turn};
 use reeve_core::inventory::ObjectId;
@@ -19,18 +18,19 @@ use reeve_core::status::Requested;
 use reeve_core::veil::Veil;
 use reeve_core::ward::Work;
 use reeve_core::writeback::{
-    About, Allowed, Build, Decision, Elsewhere, Head, Proposal, Propose, Rules, Seen, compose,
-    decide,
+    About, Allowed, Build, Decision, Elsewhere, Head, Proposal, Propose, Remembered, Rules, Seen,
+    Settled, compose, decide,
 };
-use reeve_kustomize::{Object, Options, Remotes, Stop, Tree};
+use reeve_kustomize::{Options, Remotes, Stop, Tree};
 
 use super::beside::Beside;
+use super::lean::Agreed;
 use super::look::{Built, Found};
-use super::told::{agreed, lost, made, settled, written};
+use super::told::{lost, made, settled, written};
 use super::whole::Whole;
 use super::{Case, Taken};
 use crate::controller::report;
-use crate::git::commit::{Edits, Identity, Signer};
+use crate::git::commit::Edits;
 use crate::git::push::{Absent, Outcome, Push, push};
 use crate::git::{self, Snapshot};
 use crate::observe::writeback::WrittenBack;
@@ -49,7 +49,7 @@ pub(super) struct Wrote {
     /// What is in files of its own; None: as before.
     pub(super) made: Option<Vec<String>>,
     /// When which of those files were as their objects; None: as before.
-    pub(super) agreed: Option<Vec<WriteBackAgreement>>,
+    pub(super) agreed: Option<Remembered>,
     /// What could not be read: it is left for later.
     pub(super) trouble: Option<Explained>,
 }
@@ -84,13 +84,14 @@ pub(super) struct Material {
     request: Option<String>,
     rules: Rules,
     allowed: Allowed,
-    path: String,
-    template: String,
+    pub(super) path: String,
+    pub(super) template: String,
     builds: Vec<Owned>,
     others: Vec<String>,
     elsewhere: Vec<Elsewhere>,
-    /// What files of their own gave when both sides were the same.
-    agreed: BTreeMap<String, Object>,
+    /// What is known of files of their own, and when they were as their objects.
+    pub(super) agreed: Agreed,
+    pub(super) memory: Remembered,
     pub(super) seen: Vec<Seen>,
     veil: Veil,
     limits: git::Limits,
@@ -110,6 +111,9 @@ struct Owned {
 pub(super) struct Decided {
     pub(super) head: Revision,
     pub(super) decision: Decision,
+    /// What is remembered of files of their own, as it is told of that commit, and what came of those that were decided about.
+    memory: Remembered,
+    settled: Settled,
     /// What is to be proposed, where anything is to be written.
     pub(super) proposal: Option<Proposal>,
 }
@@ -166,7 +170,7 @@ impl Case<'_> {
         &self,
         builds: Vec<Built>,
         seen: Vec<(ObjectId, Seen)>,
-        agreed: BTreeMap<String, Object>,
+        agreed: Agreed,
     ) -> Sight {
         let (ids, seen): (Vec<ObjectId>, Vec<Seen>) = seen.into_iter().unzip();
         let seen = self.ctx.wards.unsaid(self.id, seen);
@@ -214,7 +218,8 @@ impl Case<'_> {
             builds: builds.collect(),
             others: beside.others,
             elsewhere: beside.elsewhere,
-            agreed: BTreeMap::new(),
+            agreed: Agreed::default(),
+            memory: self.memory.clone(),
             seen,
             veil,
             limits: self.ctx.limits.clone(),
@@ -324,29 +329,6 @@ impl Case<'_> {
         })
     }
 
-    fn author(&self) -> Result<Identity, Explained> {
-        let own = &self.spec.author;
-        let (name, email) = (own.name.as_deref(), own.email.as_deref());
-        self.repository.identity(name, email)
-    }
-
-    async fn signer(&self) -> Result<Option<Arc<Signer>>, Explained> {
-        let Some(name) = &self.spec.signing else {
-            return Ok(None);
-        };
-        let owner = self.ctx.secret_owner(&self.id.namespace);
-        let data = self.ctx.cluster.secret(&owner, name).await;
-        let data = data.map_err(|why| Explained::of(&why))?.into_inner();
-        // Opening one takes its time, as its format intends.
-        let read = tokio::task::spawn_blocking(move || Signer::from_secret(&data)).await;
-        let crashed = |_| {
-            let message = "reading the signing key crashed; the log has where";
-            Explained::new(Reason::AuthenticationFailed, Turn::Retry, message)
-        };
-        let signer = read.map_err(crashed)?.map_err(|why| Explained::of(&why))?;
-        Ok(Some(Arc::new(signer)))
-    }
-
     pub(super) fn unpushed(&self, why: &git::push::Error) -> Explained {
         self.repository.said(&Explained::of(why))
     }
@@ -358,18 +340,25 @@ impl Case<'_> {
         decided: &Decided,
         pushed: Option<&Revision>,
     ) -> Wrote {
-        let Decided { head, decision, .. } = decided;
+        let Decided {
+            head,
+            decision,
+            memory,
+            settled,
+            ..
+        } = decided;
         let cover = |text: String| sight.material.veil.cover(text);
         let lost = decision.conflicts.iter().map(lost).map(cover);
         let objects = (&sight.ids[..], &sight.material.seen[..]);
         let proposed = matches!(self.spec.propose, Propose::Request(_));
         // What is proposed is not in it yet.
         let at = pushed.filter(|_| !proposed).unwrap_or(head).to_string();
+        let memory = memory.after(decision, settled, &at, proposed);
         let mut wrote = Wrote {
             head: Some(head.to_string()),
             lost: lost.collect(),
             made: made(&self.made, objects, decision, &self.spec.rules, proposed),
-            agreed: agreed(&self.agreed, decision, &at, proposed),
+            agreed: (memory != self.memory).then_some(memory),
             ..Wrote::default()
         };
         let objects = u64::try_from(decision.written.len()).unwrap_or(u64::MAX);
@@ -404,6 +393,8 @@ impl Material {
     fn decided(&self, head: &Snapshot) -> Result<Decided, Explained> {
         let all = Whole::of(head, &self.limits, self.deadline);
         let decision = self.decide(head, &all);
+        let settled = self.settled(&all, &decision);
+        let memory = self.folded(&all, head.revision(), &decision);
         if let Some(why) = all.trouble() {
             let message = format!("not all files of the branch can be looked at: {why}");
             return Err(Explained::new(Reason::BuildFailed, Turn::Retry, message));
@@ -412,6 +403,8 @@ impl Material {
             head: head.revision().clone(),
             proposal: Proposal::of(&decision, head),
             decision,
+            memory,
+            settled,
         })
     }
 
@@ -437,7 +430,8 @@ impl Material {
             builds: &builds,
             others: &self.others,
             elsewhere: &self.elsewhere,
-            agreed: &self.agreed,
+            agreed: &self.agreed.files,
+            forgotten: &self.agreed.forgotten,
         };
         decide(&self.rules, &self.allowed, &head, &self.seen)
     }

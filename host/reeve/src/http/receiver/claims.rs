@@ -79,10 +79,7 @@ impl Judges {
         at: usize,
         claims: Claims,
     ) -> Result<Claims, Refusal> {
-        let busy = || {
-            let says = "too many calls are being judged";
-            Refusal::unproved(StatusCode::SERVICE_UNAVAILABLE, says).or(Instead::Later)
-        };
+        let busy = || Refusal::no_room("too many calls are being judged");
         let place = timeout(PATIENCE, Arc::clone(&self.places).acquire_owned()).await;
         let place = place.ok().and_then(Result::ok).ok_or_else(busy)?;
         let hook = Arc::clone(hook);

@@ -13,7 +13,7 @@ use axum::http::{HeaderMap, StatusCode};
 use http_body_util::BodyExt as _;
 use tokio::time::{Instant, timeout_at};
 
-use super::refusal::{Instead, Refusal};
+use super::refusal::Refusal;
 pub(super) use room::{Place, Room};
 
 /// The largest payload that is read: Flux's limit.
@@ -71,9 +71,7 @@ async fn take(
             return Err(too_large());
         }
         if !place.grow(data.len()) {
-            let says = "too many calls are being read";
-            let refusal = Refusal::unproved(StatusCode::SERVICE_UNAVAILABLE, says);
-            return Err(refusal.or(Instead::Later));
+            return Err(Refusal::no_room("too many calls are being read"));
         }
         bytes.extend_from_slice(&data);
     }

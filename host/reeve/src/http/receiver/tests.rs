@@ -13,6 +13,8 @@ use std::sync::RwLock;
 use tokio::io::AsyncWriteExt as _;
 use tokio::time::timeout;
 
+mod unheard;
+
 const NOW: &str = "2026-11-22T12:00:00Z";
 
 impl Shown {

@@ -30,6 +30,7 @@ fn decided_beside(
         others,
         elsewhere,
         agreed: &BTreeMap::new(),
+        forgotten: &BTreeMap::new(),
     };
     let rules: Vec<WriteBackRule> = serde_json::from_value(json!([{"syncTo": "git"}])).unwrap();
     let allowed = Allowed {

@@ -83,6 +83,7 @@ fn by(rules: Value, tree: &MemoryTree, seen: &[Seen]) -> Decision {
         others: &[],
         elsewhere: &[],
         agreed: &BTreeMap::new(),
+        forgotten: &BTreeMap::new(),
     };
     decide(&Rules::parse(&rules).unwrap(), &allowed, &head, seen)
 }

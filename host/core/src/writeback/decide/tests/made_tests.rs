@@ -161,6 +161,42 @@ fn what_a_person_changed_in_the_file_of_an_object_that_is_deleted_is_told() {
     assert_eq!(told(&same), []);
 }
 
+/// What is decided where it is known no more what the file gave, and whether it is known that there was one.
+fn decided_forgotten(was_there: bool, tree: &MemoryTree, seen: &[Seen]) -> Decision {
+    let forgotten = BTreeMap::from([(WEB.to_owned(), was_there)]);
+    let known = (&BTreeMap::new(), &forgotten);
+    let rules = json!([{"syncTo": "git", "onDelete": "delete"}]);
+    decided_by(known, rules, tree, None, "state", seen)
+}
+
+#[test]
+fn where_it_is_known_no_more_who_has_changed_what_nothing_is_written_over_in_silence() {
+    let told = |decision: &Decision| {
+        let conflicts = decision.conflicts.iter();
+        let told = conflicts.map(|one| (one.field.clone(), one.lost.clone()));
+        told.collect::<Vec<_>>()
+    };
+    let tree: MemoryTree = [(WEB, file("b", ""))].into_iter().collect();
+    let changed = decided_forgotten(true, &tree, &[seen(web("a", 1))]);
+    assert_eq!(text(&changed, WEB), Some(file("a", "")));
+    let image = ("spec.image".to_owned(), Some(json!("b")));
+    assert_eq!(told(&changed), std::slice::from_ref(&image));
+    assert!(changed.agreed.contains(WEB), "from here on it is known");
+    let same = decided_forgotten(true, &tree, &[seen(web("b", 1))]);
+    assert_eq!(told(&same), []);
+
+    let gone = decided_forgotten(true, &tree, &[gone(None, web("a", 1))]);
+    assert_eq!(gone.edits.files.get(WEB), Some(&None));
+    assert!(told(&gone).contains(&image), "{:?}", gone.conflicts);
+
+    let empty: MemoryTree = [("README.md", String::new())].into_iter().collect();
+    let again = decided_forgotten(true, &empty, &[seen(web("a", 1))]);
+    assert_eq!(text(&again, WEB), Some(file("a", "")));
+    assert_eq!(told(&again), [("the file".to_owned(), None)]);
+    let new = decided_forgotten(false, &empty, &[seen(web("a", 1))]);
+    assert_eq!(told(&new), [], "it may as well be new");
+}
+
 /// A claim that Kubernetes has found a volume for.
 fn bound_claim() -> Seen {
     let claims = json!([{"manager": "kube-controller-manager", "operation": "Update", "fieldsV1": {"f:spec": {"f:volumeName": {}}}}]);

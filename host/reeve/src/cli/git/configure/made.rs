@@ -106,6 +106,7 @@ fn provider(agent: &Agent, key: &Secret, asks: Asks) -> Result<Provider, Command
     slots.insert(agent.slot.to_owned(), slot);
     Ok(Provider {
         name: agent.component.to_owned(),
+        whose: String::new(),
         asks: Arc::new(asks),
         grant: Arc::new(Grant {
             hosts: vec![api, pattern(&agent.host)?],

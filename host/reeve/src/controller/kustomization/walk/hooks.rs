@@ -5,12 +5,29 @@ use super::{
 };
 use crate::cluster::{Action, ApplyError, HookFound, HookWrite};
 
+/// The hooks of a wave that have not ended yet, and what there is of each.
+pub(super) type Found<'p> = Vec<(&'p Planned, HookFound)>;
+
 impl Walk<'_> {
-    /// Has the hooks of a wave run that have not ended yet, and returns those.
-    pub(super) async fn begin<'p>(
-        &mut self,
+    /// The hooks of a wave, tried before anything of it is written: one that is refused leaves no half of it behind. None: it may
+    /// be the wave itself that lets them in.
+    pub(super) async fn find_early<'p>(
+        &self,
         step: Step<'p, Admitted>,
-    ) -> Result<Vec<&'p Planned>, Stop> {
+    ) -> Result<Option<Found<'p>>, Stop> {
+        if step.stages().is_empty() || step.decides_on_others() {
+            return Ok(None);
+        }
+        match self.find(step).await {
+            Ok(found) => Ok(Some(found)),
+            // Whom they have to ask may be what the wave mends.
+            Err(stop) if matches!(stop.why.turn, Turn::Ours | Turn::Later(_)) => Ok(None),
+            Err(stop) => Err(stop),
+        }
+    }
+
+    /// The hooks of a wave that have not ended yet, tried where they are not there. Writes nothing.
+    pub(super) async fn find<'p>(&self, step: Step<'p, Admitted>) -> Result<Found<'p>, Stop> {
         let Some(sync) = &self.sync else {
             return Ok(Vec::new());
         };
@@ -33,16 +50,32 @@ impl Walk<'_> {
             Ok(found) => found,
             Err(why) => return Err(self.refused(&why).await),
         };
-        let (mut there, mut writes) = (Vec::new(), Vec::new());
-        for ((hook, _), (_, found)) in open.iter().zip(found) {
+        let each = open.into_iter().zip(found);
+        Ok(each.map(|((hook, _), (_, found))| (hook, found)).collect())
+    }
+
+    /// Has the hooks run that were found of a wave, and returns those.
+    pub(super) async fn begin<'p>(
+        &mut self,
+        step: Step<'p, Admitted>,
+        found: Found<'p>,
+    ) -> Result<Vec<&'p Planned>, Stop> {
+        let (mut hooks, mut there, mut writes) = (Vec::new(), Vec::new(), Vec::new());
+        for (hook, found) in found {
+            hooks.push(hook);
             match found {
-                HookFound::There(uid) => there.push((*hook, uid)),
+                HookFound::There(uid) => there.push((hook, uid)),
                 // It is looked at, and found to be gone.
                 HookFound::Gone => {}
-                HookFound::Lacks(write) => writes.push((*hook, write)),
+                HookFound::Blocked(one) => self.awaited.push(one),
+                HookFound::Lacks(write) => writes.push((hook, write)),
             }
         }
-        let hooks = open.iter().map(|(hook, _)| *hook).collect();
+        if !writes.is_empty() {
+            // Before what stays is applied nothing of that is compared either.
+            let is_shown = step.place().phase > Phase::PreSync;
+            self.recorder.foresee(is_shown).await?;
+        }
         if let Some(sync) = &mut self.sync {
             there
                 .into_iter()
@@ -71,6 +104,10 @@ impl Walk<'_> {
                     }
                     let created = (hook.id().clone(), Action::Created);
                     self.done.entries.push(created);
+                }
+                Err(why) if why.awaited().next().is_some() => {
+                    self.done.entries.extend(why.done().entries.iter().cloned());
+                    self.awaited.extend(why.awaited().cloned());
                 }
                 Err(why) => return Err(self.refused(&why).await),
             }

@@ -93,8 +93,9 @@ async fn prepare(
         plan,
         digest,
         remote_bases: Vec::new(),
-        from: caution::origin(wanted),
+        from: caution::origin(object, wanted),
         hold: None,
+        former: None,
     })
 }
 

@@ -1,0 +1,131 @@
+//! What is remembered of files of their own after a decision, and folded where they are many.
+//!
+//! Folded onto the commit that was decided on: its files are all at hand. Those of the revision onto which they were folded before are
+//! read beforehand (`lean`); while they cannot be had nothing is folded. It deliberately counts nothing: what is many, and what that
+//! gains, is `core::writeback`'s to say.
+
+use std::collections::BTreeMap;
+
+use reeve_core::artifact::Revision;
+use reeve_core::writeback::{Decision, Remembered, Settled, State, content_mark};
+use reeve_kustomize::{Object, Tree as _};
+use reeve_writeback::file_in;
+
+use super::lean::gives;
+use super::whole::Whole;
+use super::write::Material;
+use crate::git::Snapshot;
+
+impl Material {
+    /// How the files are that were decided about, with what is to be written.
+    pub(super) fn settled(&self, all: &Whole<'_>, decision: &Decision) -> Settled {
+        let edits = &decision.edits.files;
+        let agreed = decision.agreed.iter().map(|file| {
+            let mark = match edits.get(file) {
+                Some(Some(bytes)) => content_mark(bytes),
+                _ => mark(all, file),
+            };
+            (file.clone(), mark)
+        });
+        let gone = self.seen.iter().filter_map(|seen| match &seen.state {
+            State::Gone {
+                build: None,
+                object,
+            } => self.own_file(object),
+            State::Gone { .. } | State::Made { .. } | State::Held { .. } => None,
+        });
+        let is_gone = |file: &String| match edits.get(file) {
+            Some(bytes) => bytes.is_none(),
+            None => all.kind(file).is_none(),
+        };
+        Settled {
+            agreed: agreed.collect(),
+            gone: gone.filter(is_gone).collect(),
+        }
+    }
+
+    /// What was remembered before that, folded onto this commit if there is too much of it.
+    pub(super) fn folded(
+        &self,
+        all: &Whole<'_>,
+        head: &Revision,
+        decision: &Decision,
+    ) -> Remembered {
+        let as_it_is = || self.memory.clone();
+        if !self.memory.is_many(decision.agreed.len()) {
+            return as_it_is();
+        }
+        let Some(now) = all.all() else {
+            return as_it_is();
+        };
+        let moved = match (self.memory.since(), &self.agreed.since) {
+            (None, _) => BTreeMap::new(),
+            (Some(_), Some(since)) => self.moved(since, now),
+            (Some(_), None) => return as_it_is(),
+        };
+        let folded = self
+            .memory
+            .folded(&head.to_string(), |file| mark(now, file), &moved);
+        folded.unwrap_or_else(as_it_is)
+    }
+
+    fn own_file(&self, object: &Object) -> Option<String> {
+        file_in(&self.path, &self.template, object).ok()
+    }
+
+    /// Files of their own that are not as they were, of all that are not remembered by themselves; and how they were.
+    fn moved(&self, since: &Snapshot, now: &Snapshot) -> BTreeMap<String, String> {
+        let entries = since.entries().filter(|one| !one.dir);
+        let moved = entries.map(|one| one.path).filter(|file| {
+            lies_below(file, &self.path)
+                && since.mark(file) != now.mark(file)
+                && !self.memory.has(file)
+        });
+        let own = moved.filter(|file| {
+            let object = gives(since, file);
+            let own = object.and_then(|one| self.own_file(&one));
+            own.as_deref() == Some(*file)
+        });
+        own.map(|file| (file.to_owned(), mark(since, file)))
+            .collect()
+    }
+}
+
+/// What tells the content of a file; nothing where there is none.
+fn mark(files: &dyn reeve_kustomize::Tree, file: &str) -> String {
+    let bytes = files.read(file).ok();
+    bytes.map(|bytes| content_mark(&bytes)).unwrap_or_default()
+}
+
+fn lies_below(file: &str, path: &str) -> bool {
+    let below = file.strip_prefix(path);
+    path.is_empty() || below.is_some_and(|rest| rest.starts_with('/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use reeve_kustomize::MemoryTree;
+
+    use super::*;
+
+    #[test]
+    fn a_file_lies_below_a_directory_and_not_beside_it() {
+        for (file, path, want) in [
+            ("made/a.yaml", "made", true),
+            ("made/acme/a.yaml", "made", true),
+            ("made-up/a.yaml", "made", false),
+            ("a.yaml", "made", false),
+            ("a.yaml", "", true),
+        ] {
+            assert_eq!(lies_below(file, path), want, "{file} below {path:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_there_is_told_from_what_is_empty() {
+        let tree: MemoryTree = [("empty", String::new())].into_iter().collect();
+        assert_eq!(mark(&tree, "none"), "");
+        assert_eq!(mark(&tree, "empty"), content_mark(b""));
+        assert_ne!(content_mark(b""), "");
+    }
+}
