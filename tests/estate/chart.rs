@@ -15,8 +15,10 @@ use crate::install::{self, PLATFORM, SYSTEM};
 use crate::objects;
 
 /// What decides whose rights are whose, and where, and which calls go first.
-const RIGHTS: [&str; 9] = [
+const RIGHTS: [&str; 10] = [
     "Namespace",
+    // What it writes into, and may not make.
+    "ConfigMap",
     "ServiceAccount",
     "ClusterRole",
     "ClusterRoleBinding",

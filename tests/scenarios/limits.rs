@@ -228,3 +228,31 @@ fn a_tenant_with_a_huge_repository_is_told_so_and_evicts_nobody() {
         Ok(())
     });
 }
+
+#[test]
+fn a_source_at_another_address_is_fetched_though_its_tenant_has_no_room_for_both() {
+    scenario(async {
+        let estate = Estate::shared().await?;
+        let tenant = estate.healthy_tenant("moves").await?;
+        // Four mebibytes in the mirror and four in the archive, and the same again from the other address.
+        limit(&tenant, json!({"storageMebibytes": 14})).await?;
+        let paths = ["from", "to"].map(|end| format!("{}-{end}", tenant.name()));
+        for path in &paths {
+            let noise: Vec<u8> = (0..4 << 20).map(|_| rand::random::<u8>()).collect();
+            estate.repo(path)?.publish("noise.bin", noise)?;
+        }
+        for path in &paths {
+            source(&tenant, "large", path).await?;
+            let seen = |source: &kube::api::DynamicObject| {
+                let observed = source.data["status"]["observedGeneration"].as_i64();
+                let ready = objects::condition(&source.data, "Ready");
+                observed == source.metadata.generation
+                    && ready.is_some_and(|ready| ready.status == "True")
+            };
+            let sources = tenant.api(SOURCE, "GitRepository");
+            let what = format!("what is at {path} is in store");
+            wait::for_object(&sources, "large", &what, seen).await?;
+        }
+        Ok(())
+    });
+}

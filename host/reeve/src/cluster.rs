@@ -49,6 +49,7 @@ mod prune;
 mod reach;
 mod recreation;
 mod refusal;
+mod remaining;
 mod replaying;
 mod reporting;
 mod rights;

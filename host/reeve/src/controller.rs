@@ -20,6 +20,7 @@ mod proposals;
 mod provider;
 mod queue;
 mod receiver;
+mod remains;
 mod report;
 mod reports;
 mod review;
@@ -250,6 +251,7 @@ pub(crate) async fn run(ctx: &Arc<Context>, inboxes: &Inboxes, workers: Workers,
     watches.spawn(tenant::tell_usage(Arc::clone(ctx)));
     watches.spawn(reports::tell(Arc::clone(ctx)));
     watches.spawn(late::keep(Arc::clone(ctx)));
+    watches.spawn(remains::keep(Arc::clone(ctx)));
     if let Some(line) = term.line {
         watches.spawn(sharing::keep(Arc::clone(ctx), line));
     }

@@ -173,7 +173,7 @@ impl Disk {
         &self,
         account: Option<&Account>,
         is_mirror: bool,
-        replaced: Option<Thing>,
+        replaced: impl IntoIterator<Item = Thing>,
     ) -> Writing {
         let mut books = self.books();
         let id = books.next;
@@ -189,7 +189,7 @@ impl Disk {
             id,
             account: account.cloned(),
             is_mirror,
-            replaced,
+            replaced: replaced.into_iter().collect(),
             written: 0,
             aside: 0,
         }
@@ -296,7 +296,7 @@ impl Disk {
 
     /// Bytes of all that a tenant has.
     pub fn used(&self, tenant: &str) -> u64 {
-        self.books().of(tenant, None)
+        self.books().of(tenant, &[])
     }
 
     fn books(&self) -> MutexGuard<'_, Books> {
@@ -319,11 +319,9 @@ impl Entry {
 }
 
 impl Books {
-    fn of(&self, tenant: &str, without: Option<&Thing>) -> u64 {
-        let others = self
-            .things
-            .iter()
-            .filter(|(thing, _)| !without.is_some_and(|last| thing.goes_with(last)));
+    fn of(&self, tenant: &str, without: &[Thing]) -> u64 {
+        let goes = |thing: &Thing| without.iter().any(|last| thing.goes_with(last));
+        let others = self.things.iter().filter(|(thing, _)| !goes(thing));
         let theirs = others.map(|(thing, entry)| entry.of(thing, tenant));
         theirs.fold(0, u64::saturating_add)
     }
@@ -346,8 +344,8 @@ impl Books {
         if let Some(account) = &who.account
             && let Some(allowed) = account.allowed
         {
-            let all = self.of(&account.tenant, None);
-            let used = self.of(&account.tenant, who.replaced.as_ref());
+            let all = self.of(&account.tenant, &[]);
+            let used = self.of(&account.tenant, &who.replaced);
             let parting = all.saturating_sub(used);
             let used = used + parting.saturating_sub(allowed.saturating_mul(PARTING));
             let is_theirs = |aside: &Aside| aside.tenant.as_ref() == Some(&account.tenant);
@@ -380,7 +378,7 @@ pub(crate) struct Writing {
     id: u64,
     account: Option<Account>,
     is_mirror: bool,
-    replaced: Option<Thing>,
+    replaced: Vec<Thing>,
     written: u64,
     aside: u64,
 }

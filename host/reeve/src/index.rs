@@ -34,6 +34,7 @@ use reeve_core::source::Include;
 use reeve_core::spec::SourceRef;
 use reeve_core::status::{Heard, Memory};
 use reeve_core::tenancy::{Grounds, Tenants};
+use reeve_core::upkeep::Tried;
 use reeve_core::upkeep::hook::Looked;
 use reeve_core::veil::Veil;
 use reeve_wasm::{Budget, Module};
@@ -107,8 +108,10 @@ pub(crate) struct Known {
     /// Sources that had a run since this process started.
     pub(crate) looked_at: BTreeSet<NamespacedName>,
     pub(crate) memory: BTreeMap<Target, Memory>,
-    /// Objects that are being deleted, and since when what is left of them at a forge is tried to be removed.
-    pub(crate) partings: BTreeMap<Target, Instant>,
+    /// Objects that are being deleted, for how long what is left of them at a forge was tried to be removed, and when last.
+    pub(crate) partings: BTreeMap<Target, (Tried, Instant)>,
+    /// Whether something that is left at a forge was written down just now.
+    pub(crate) remains: bool,
     /// When the hooks of each Receiver were found well at their forges, since this process leads.
     pub(crate) hooks: BTreeMap<NamespacedName, Looked>,
     /// What was told of each Kustomization at its forge, since this process leads.
@@ -474,6 +477,8 @@ impl Known {
             looked_at: BTreeSet::new(),
             memory: BTreeMap::new(),
             partings: BTreeMap::new(),
+            // That of a process before.
+            remains: true,
             hooks: BTreeMap::new(),
             marks: BTreeMap::new(),
             desks: BTreeMap::new(),

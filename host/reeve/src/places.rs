@@ -36,6 +36,11 @@ impl Places {
 
     /// A place for work of the tenant: first its own, lest its work fill the places of others.
     pub(crate) async fn take(&self, whose: &str) -> Option<Place> {
+        self.take_many(whose, 1).await
+    }
+
+    /// The same for work that takes so many of the places, and one of the tenant's own.
+    pub(crate) async fn take_many(&self, whose: &str, many: u32) -> Option<Place> {
         let own = {
             let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
             own.retain(|_, places| places.strong_count() > 0);
@@ -48,8 +53,17 @@ impl Places {
         };
         Some(Place {
             _own: own.acquire_owned().await.ok()?,
-            _shared: Arc::clone(&self.shared).acquire_owned().await.ok()?,
+            _shared: Arc::clone(&self.shared)
+                .acquire_many_owned(many)
+                .await
+                .ok()?,
         })
+    }
+
+    /// How many are free.
+    #[cfg(test)]
+    pub(crate) fn free(&self) -> usize {
+        self.shared.available_permits()
     }
 }
 

@@ -29,7 +29,7 @@ use reeve_core::artifact::{Artifact, Digest};
 use reeve_core::failure::{Explain, Turn};
 use sha2::Sha256;
 
-use crate::disk::{self, Account, Disk};
+use crate::disk::{self, Account, Disk, Thing};
 use crate::git::Snapshot;
 use crate::keyfile;
 use crate::places::{Place, Places};
@@ -41,6 +41,8 @@ use index::{Index, Record};
 pub struct Store {
     inner: Arc<Inner>,
     account: Option<Account>,
+    /// What goes once what is written is there.
+    instead: Vec<Thing>,
 }
 
 struct Inner {
@@ -210,8 +212,11 @@ impl Store {
             underway,
             disk,
         });
-        let account = None;
-        Ok(Self { inner, account })
+        Ok(Self {
+            inner,
+            account: None,
+            instead: Vec::new(),
+        })
     }
 
     /// The same store; what is written into it from now on is on that account.
@@ -219,6 +224,15 @@ impl Store {
     pub fn on(&self, account: Account) -> Self {
         Self {
             account: Some(account),
+            ..self.clone()
+        }
+    }
+
+    /// The same store; what whoever writes has elsewhere on the disk goes once it has what it writes, and does not count beside it.
+    #[must_use]
+    pub(crate) fn instead_of(&self, things: impl IntoIterator<Item = Thing>) -> Self {
+        Self {
+            instead: things.into_iter().collect(),
             ..self.clone()
         }
     }
@@ -332,7 +346,8 @@ impl Store {
         }
         let (waits, stop) = Waits::new();
         let inner = Arc::clone(&self.inner);
-        let mut writing = inner.disk.write(self.account.as_ref(), false, None);
+        let replaced = self.instead.iter().cloned();
+        let mut writing = inner.disk.write(self.account.as_ref(), false, replaced);
         let done = tokio::task::spawn_blocking(move || {
             let _turn = turn;
             let room = archive::Room {

@@ -72,6 +72,7 @@ list secrets @platform-flux-tenant-config
 get secrets @reeve-system
 update secrets @reeve-system =reeve-admission
 update leases.coordination.k8s.io @reeve-system =reeve-leader
+patch configmaps @reeve-system =reeve-left-at-forges
 patch kustomizations/status.kustomize.toolkit.fluxcd.io @TENANT
 patch kustomizations.kustomize.toolkit.fluxcd.io @TENANT
 delete policies.reeve.dev
@@ -115,6 +116,9 @@ delete reports.openreports.io @TENANT =another
 update customresourcedefinitions.apiextensions.k8s.io
 patch namespaces
 get configmaps @TENANT
+create configmaps @reeve-system
+patch configmaps @reeve-system =another
+patch configmaps @TENANT =reeve-left-at-forges
 * *.*";
 
 /// The same, where there are many of a kind: what, on which, where.

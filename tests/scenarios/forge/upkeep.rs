@@ -2,6 +2,7 @@
 
 mod delivered;
 mod later;
+mod left;
 mod moved;
 mod plans;
 mod rotation;
@@ -471,29 +472,6 @@ fn a_webhook_is_put_at_the_forge_changed_back_moved_with_its_token_and_taken_awa
         wait::until_gone(&receivers, "hook").await?;
         let alone = BTreeSet::from([(ELSEWHERE.to_owned(), false)]);
         shop.hooks_are("ours is gone", &alone).await?;
-        Ok(())
-    });
-}
-
-#[test]
-fn a_suspended_object_is_let_go_at_once_and_says_what_it_leaves_at_its_forge() {
-    scenario(async {
-        let shop = Shop::open("left-behind").await?;
-        shop.first_key().await?;
-        let suspend = json!({"spec": {"suspend": true}});
-        change(&shop.sources(), "shop", &suspend).await?;
-        shop.delete_source().await?;
-        ensure!(shop.keys().await?.len() == 1, "nobody was asked");
-        let events = shop.tenant.api("v1", "Event");
-        let told = || async {
-            let all = events.list(&Default::default()).await.ok()?;
-            let says = |event: &DynamicObject| {
-                let note = text(&event.data, "/message");
-                note.is_some_and(|note| note.contains("remove by hand: deploy key 'reeve "))
-            };
-            all.items.iter().any(says).then_some(())
-        };
-        wait::until(wait::PATIENCE, "what is left is told", told).await?;
         Ok(())
     });
 }

@@ -193,6 +193,43 @@ fn two_branches_of_one_mirror_do_not_keep_each_other_from_beginning_anew() {
 }
 
 #[test]
+fn with_another_login_what_was_fetched_with_the_one_before_is_not_in_the_way() {
+    scenario(async {
+        let mut bench = Bench::new()?;
+        let (disk, all) = (Disk::default(), bench.kept.path().join("all"));
+        let acme = Mirrors::open_on(&all, 4, disk.clone())?.on(account("acme", 10));
+        let repo = bench.repo("app.git")?;
+        let server = plain(&bench).await?;
+        let [before, after] = ["hunter2", "hunter2-next"].map(|password| {
+            let login = [("username", "ada"), ("password", password)];
+            remote(&server.url("app.git"), &login)
+        });
+        bench.mirrors = acme.clone();
+        for round in 0..2 {
+            repo.publish("noise.bin", fresh(round))?;
+            bench.fetch(&before, &main()).await?;
+        }
+        let stored = bench.fetch(&before, &main()).await?;
+        assert!(disk.used("acme") > 8 * MEBIBYTE, "{}", disk.used("acme"));
+        // Whoever keeps what it has beside that has no room.
+        let told = bench.failure(&after).await;
+        assert_eq!(told.reason, Reason::StorageQuotaExceeded, "{told}");
+
+        bench.mirrors = acme.in_place_of(&stored);
+        let moved = bench.fetch(&after, &main()).await?;
+        assert_eq!(moved.tree_digest(), stored.tree_digest());
+        for entry in stored.entries().filter(|entry| !entry.dir) {
+            reeve_kustomize::Tree::read(&stored, entry.path)?;
+        }
+        // It is no more room than there is without the one before.
+        repo.publish("more.bin", [fresh(2), fresh(3)].concat())?;
+        let told = bench.failure(&after).await;
+        assert_eq!(told.reason, Reason::StorageQuotaExceeded, "{told}");
+        Ok(())
+    });
+}
+
+#[test]
 fn what_requests_bring_takes_no_room_from_what_is_applied() {
     scenario(async {
         let mut bench = Bench::new()?;

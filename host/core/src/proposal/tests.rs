@@ -251,6 +251,7 @@ fn what_is_not_compared_is_named_and_the_other_cluster_is_not() {
     }
     assert!(!said.contains("10.0.0.1"), "{said}");
     let mark = verdict(HEAD, &parts);
+    assert_eq!(mark.state, State::Success);
     assert_eq!(
         mark.description,
         "1 object would be changed, 1 not compared"

@@ -347,6 +347,11 @@ impl CallError {
         matches!(self, Self::Refused(refusal) if refusal.code == 404 && refusal.names_object)
     }
 
+    /// Whether this account may not do that.
+    pub(super) fn is_forbidden(&self) -> bool {
+        matches!(self, Self::Refused(refusal) if refusal.code == 403)
+    }
+
     /// Whether the object of that name is not the one that was meant.
     pub(super) fn is_another_object(&self) -> bool {
         matches!(self, Self::Refused(refusal) if refusal.code == 409 && refusal.message.contains("UID in precondition"))

@@ -11,22 +11,23 @@ mod keys;
 mod login;
 pub(super) mod polling;
 mod proposed;
+mod replaced;
 mod said;
 mod signed;
 mod submodules;
+mod users;
 mod writable;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use reeve_api::meta::Artifact;
-use reeve_api::name::{NamespacedName, PolicyName, Scheme};
+use reeve_api::name::{NamespacedName, Scheme};
 use reeve_api::reason::Reason;
 use reeve_api::source::{GitRepository, GitRepositoryStatus};
 use reeve_core::artifact::Revision;
 use reeve_core::failure::{Explained, Turn};
 use reeve_core::index::Target;
-use reeve_core::plugin::PluginId;
 use reeve_core::proposal::Wish;
 use reeve_core::schedule::Next;
 use reeve_core::signature;
@@ -44,12 +45,13 @@ use self::login::{refused, remote};
 pub(super) use self::proposed::proposed;
 use self::signed::Asked;
 pub(super) use self::submodules::Applied;
+use self::users::Users;
 pub(super) use self::writable::{Writable, of_platform, writable};
 use super::provider;
 use super::report::{self, Announced, Run};
 use crate::context::Context;
 use crate::git::{self, Remote};
-use crate::index::{self, Known, Stored};
+use crate::index::{self, Stored};
 use crate::observe::happening::{FetchResult, Fetched};
 use crate::observe::span;
 
@@ -418,7 +420,7 @@ async fn bring(
     };
     let until = want.deadline.into_std();
     let all = content(want.wanted, want.included);
-    let mirrors = ctx.mirrors_of(&want.wanted.id);
+    let mirrors = replaced::mirrors(ctx, &want.wanted.id);
     let fetched = git::fetch(&mirrors, remote, resolved, all, until, &ctx.limits).await;
     let snapshot = fetched.map_err(|why| Explained::of(&why))?;
     let snapshot = submodules::fetch(ctx, want, remote, snapshot).await?;
@@ -438,7 +440,7 @@ async fn take(
         Some(asked_for) => Some(asked_for.check(ctx, &snapshot).await?),
         None => None,
     };
-    let store = ctx.store.on(ctx.account(&wanted.id));
+    let store = replaced::store(ctx, &wanted.id, &snapshot);
     let artifact = store
         .put("gitrepository", &wanted.id, &snapshot, ctx.clock.now())
         .await
@@ -453,48 +455,15 @@ async fn take(
 
 /// Puts what is in store where runs find it. Returns who uses it.
 fn keep(ctx: &Context, id: &NamespacedName, stored: Stored) -> Users {
-    let (users, planned) = ctx.index.write(|known| {
-        known.stored.insert(id.clone(), stored);
-        (Users::of(known, id), known.desks.contains_key(id))
+    let (had, users, planned) = ctx.index.write(|known| {
+        let had = known.stored.insert(id.clone(), stored);
+        (had, Users::of(known, id), known.desks.contains_key(id))
     });
+    // With another login or from another address it is in another mirror.
+    super::housekeeping::leave(ctx, id, had.as_ref());
     if planned {
         // What is proposed is compared with what is in store.
         ctx.queues.proposals.wake(id.clone());
     }
     users
-}
-
-/// Who uses a source.
-struct Users {
-    includers: Vec<NamespacedName>,
-    policies: Vec<PolicyName>,
-    plugins: Vec<PluginId>,
-    kustomizations: Vec<NamespacedName>,
-}
-
-impl Users {
-    fn of(known: &Known, source: &NamespacedName) -> Self {
-        Self {
-            includers: known.touch.includers_of(source).cloned().collect(),
-            policies: known.touch.policies_from(source).cloned().collect(),
-            plugins: known.touch.plugins_from(source).cloned().collect(),
-            kustomizations: known.touch.kustomizations_of(source).cloned().collect(),
-        }
-    }
-
-    /// Plugins first, since Kustomizations of the same commit wait for them.
-    fn wake(self, ctx: &Context) {
-        for id in self.includers {
-            span::wakes(&Target::Source(id.clone()));
-            ctx.queues.sources.wake(id);
-        }
-        let policies = self.policies.into_iter();
-        policies.for_each(|name| ctx.queues.policies.wake(name));
-        let plugins = self.plugins.into_iter();
-        plugins.for_each(|id| ctx.queues.wake_plugin(id));
-        for id in self.kustomizations {
-            span::wakes(&Target::Kustomization(id.clone()));
-            ctx.queues.kustomizations.wake(id);
-        }
-    }
 }

@@ -410,6 +410,7 @@ impl Work {
             limits: &self.limits,
             wire,
             flag,
+            whose: self.purse.whose(),
             paid: Cell::default(),
         };
         let files = press.write(&mut header.chain(pack), progress)?;

@@ -15,8 +15,8 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::Remote;
 use super::mirror::{Generation, Mirror, bytes_in, numbers, written_in};
+use super::{Remote, Snapshot};
 use crate::disk::{Account, Disk, Over, Thing, Writing};
 use crate::keyfile;
 
@@ -29,6 +29,8 @@ pub struct Mirrors {
     account: Option<Account>,
     /// Whether they are those of requests.
     of_requests: bool,
+    /// What goes once what is fetched is there.
+    instead: Vec<Thing>,
 }
 
 #[derive(Debug)]
@@ -87,6 +89,7 @@ impl Mirrors {
             permits: Permits(Arc::new(Semaphore::new(threads.max(1)))),
             account: None,
             of_requests: false,
+            instead: Vec::new(),
         })
     }
 
@@ -109,6 +112,22 @@ impl Mirrors {
         }
     }
 
+    /// The same mirrors; what whoever fetches has in others goes once it has what it fetches, and does not count beside it: with
+    /// another login or from another address the same files come into another mirror, and none is let go of before.
+    #[must_use]
+    pub(crate) fn instead_of(&self, things: impl IntoIterator<Item = Thing>) -> Self {
+        Self {
+            instead: things.into_iter().collect(),
+            ..self.clone()
+        }
+    }
+
+    /// The same, of the mirror that the commit of a snapshot lies in.
+    #[must_use]
+    pub fn in_place_of(&self, snapshot: &Snapshot) -> Self {
+        self.instead_of(snapshot.lies_in())
+    }
+
     /// Mirrors of the same remotes for what others propose there: none of it comes into a mirror that something is applied from,
     /// and it has room of its own.
     #[must_use]
@@ -116,6 +135,7 @@ impl Mirrors {
         Self {
             account: self.account.clone().map(Account::of_requests),
             of_requests: true,
+            instead: Vec::new(),
             ..self.clone()
         }
     }
@@ -181,6 +201,7 @@ impl Mirrors {
         Purse {
             shelf: Arc::clone(&self.shelf),
             account: self.account.clone(),
+            instead: self.instead.clone(),
         }
     }
 
@@ -314,13 +335,27 @@ impl Shelf {
 pub(super) struct Purse {
     shelf: Arc<Shelf>,
     account: Option<Account>,
+    instead: Vec<Thing>,
 }
 
 impl Purse {
+    /// Whose it is; nobody's is one's.
+    pub(super) fn whose(&self) -> &str {
+        let account = self.account.as_ref();
+        account.map_or("", |account| &account.tenant)
+    }
+
     /// Something is about to be written into it.
     pub(super) fn begin(&self, generation: &Generation) -> Payment {
         let account = self.account.as_ref();
-        Payment(self.shelf.disk.write(account, true, generation.replaces()))
+        // What is in the same mirror stays where it is, unless it was given up.
+        let is_elsewhere = |thing: &&Thing| match thing {
+            Thing::Mirror(name, _) => Some(name.as_str()) != generation.mirror(),
+            Thing::Archive(_) | Thing::Opened(_) => false,
+        };
+        let elsewhere = self.instead.iter().filter(is_elsewhere).cloned();
+        let replaced = elsewhere.chain(generation.replaces());
+        Payment(self.shelf.disk.write(account, true, replaced))
     }
 
     /// It is used by whoever this is for.
@@ -549,6 +584,24 @@ mod tests {
         std::fs::remove_file(notes.join("note")).unwrap();
         again.purse().begin(&into).pay(200 << 10).unwrap();
         assert_eq!(left(&again), names(&["into"]));
+    }
+
+    #[test]
+    fn what_is_fetched_with_another_login_does_not_count_beside_what_it_takes_the_place_of() {
+        let dir = tempfile::tempdir().unwrap();
+        let mirrors = Mirrors::open(dir.path(), 1).unwrap();
+        let acme = mirrors.on(tenant("acme", 1 << 20));
+        let (_, stored) = fill(&acme, "before", 800 << 10);
+        let (_, others) = fill(&acme, "another's", 100 << 10);
+        let (_held, next) = fill(&acme, "after", 0);
+        assert!(acme.purse().begin(&next).pay(300 << 10).is_err());
+        let instead = acme.instead_of([stored.thing().clone()]);
+        // What else the tenant has counts as before, and what comes is no larger than all it may have.
+        instead.purse().begin(&next).pay(900 << 10).unwrap();
+        assert!(instead.purse().begin(&next).pay(930 << 10).is_err());
+        // What comes into the very mirror comes beside what is in it.
+        assert!(instead.purse().begin(&stored).pay(300 << 10).is_err());
+        drop(others);
     }
 
     #[test]

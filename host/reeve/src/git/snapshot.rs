@@ -8,6 +8,7 @@
 mod laying;
 mod listing;
 mod parent;
+mod place;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -52,6 +53,8 @@ struct Inner {
     repository: ThreadSafeRepository,
     /// The commit's own first, then those of its submodules, then those of what is laid beside its files.
     depots: Vec<Arc<Depot>>,
+    /// How many of them are its own and its submodules'.
+    own: usize,
     file_bytes: u64,
     commit: ObjectId,
     tag: Option<NamedTag>,
@@ -230,11 +233,6 @@ impl Snapshot {
         ends.any(|end| path.get(..end).is_some_and(is_link))
     }
 
-    /// The name of the mirror that its commit is read from.
-    pub(crate) fn mirror(&self) -> Option<&str> {
-        self.0.depots.get(OWN)?.generation.mirror()
-    }
-
     /// The mirror that it is read from, with the commit and all its trees.
     pub(super) fn repository(&self) -> gix::Repository {
         self.0.repository.to_thread_local()
@@ -403,6 +401,7 @@ pub(super) fn read(
         entries,
         repository: shared,
         depots,
+        own: own.len(),
         file_bytes: limits.file_bytes,
         commit: source.commit,
         tag: source.tag,

@@ -275,7 +275,8 @@ impl Courier<'_> {
                 options: Vec::new(),
                 spread: rand::random(),
             };
-            let mirrors = ctx.mirrors_of(&self.spec.id);
+            let writable = &self.repository.writable;
+            let mirrors = writable.onto(&ctx.mirrors_of(&self.spec.id));
             let sent = push::push(
                 &mirrors,
                 &self.repository.writable.remote,

@@ -21,8 +21,10 @@ use reeve_core::index::Target;
 use reeve_core::proposal::Wish;
 use reeve_core::status::HooksOutcome;
 use reeve_core::upkeep::hook::{Looked, events, idle, record, wanted};
+use reeve_core::upkeep::remains::Remains;
 
 use crate::context::Context;
+use crate::controller::parting::Left;
 use crate::controller::report::{self, Run};
 use crate::controller::{parting, provider};
 use crate::forge::words::{Task, Webhook};
@@ -86,10 +88,14 @@ pub(super) async fn part(
             false => take(ctx, id, hook).await,
         };
         if let Err(why) = taken {
-            left.push((format!("the webhook of {}", hook.repository), why));
+            left.push(Left {
+                what: format!("the webhook of {}", hook.repository),
+                why,
+                remains: Remains::of_hook(&source(id, hook), hook, ctx.clock.now()),
+            });
         }
     }
-    parting::judge(ctx, object, Target::Receiver(id.clone()), &left)
+    parting::judge(ctx, object, Target::Receiver(id.clone()), &left).await
 }
 
 async fn take(ctx: &Context, id: &NamespacedName, hook: &HookAtForge) -> Result<(), Explained> {

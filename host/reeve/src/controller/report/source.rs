@@ -77,15 +77,24 @@ pub(in crate::controller) async fn note<K: Reported>(
     written.map_err(|why| Explained::of(&why))
 }
 
-/// Says what stays at a forge when an object is let go.
-pub(in crate::controller) fn left_behind<K: Reported>(ctx: &Context, object: &K, left: &[Left]) {
+/// Says what stays at a forge when an object is let go: for now, where all of it is written down and tried again.
+pub(in crate::controller) fn left_behind<K: Reported>(
+    ctx: &Context,
+    object: &K,
+    left: &[Left],
+    written: bool,
+) {
     let named = left
         .iter()
         .take(20)
-        .map(|(what, why)| format!("{what}, since {why}"));
+        .map(|Left { what, why, .. }| format!("{what}, since {why}"));
     let named: Vec<String> = named.collect();
+    let then = match written {
+        true => "it is tried again for a month",
+        false => "remove by hand",
+    };
     let message = format!(
-        "let go, but not all was removed from its forge; remove by hand: {}",
+        "let go, but not all was removed from its forge; {then}: {}",
         named.join("; ")
     );
     tracing::warn!("{message}");
@@ -93,7 +102,7 @@ pub(in crate::controller) fn left_behind<K: Reported>(ctx: &Context, object: &K,
         type_: status::EventType::Warning,
         reason: left
             .first()
-            .map_or(Reason::PluginFailed, |(_, why)| why.reason),
+            .map_or(Reason::PluginFailed, |one| one.why.reason),
         message: status::bounded(&message, status::MAX_EVENT_MESSAGE),
         metadata: Default::default(),
     };

@@ -26,8 +26,12 @@ pub(super) async fn restore(ctx: &Context, want: &Want<'_>, remote: &Arc<Remote>
     let Some(resolved) = had(ctx, id) else {
         return;
     };
-    if let Ok(stored) = bring(ctx, want, remote, resolved).await {
-        let _woken_by_the_first_look = keep(ctx, id, stored);
+    match bring(ctx, want, remote, resolved).await {
+        Ok(stored) => {
+            let _woken_by_the_first_look = keep(ctx, id, stored);
+        }
+        // It came with another login than there is now, and so lies in another mirror.
+        Err(_) => restore_unasked(ctx, want).await,
     }
 }
 

@@ -19,11 +19,13 @@ use reeve_core::index::Target;
 use reeve_core::source::{Reference, Wanted};
 use reeve_core::status::{KeyOutcome, KeyStanding};
 use reeve_core::upkeep::key::{self, Case, Facts, Site, Step, Wish};
+use reeve_core::upkeep::remains::Remains;
 use tokio::time::Instant;
 
 use super::login::remote_with;
 use crate::cluster::Held;
 use crate::context::Context;
+use crate::controller::parting::Left;
 use crate::controller::report::{self, Run};
 use crate::controller::{parting, provider};
 use crate::forge::words::{DeployKey as Put, Task};
@@ -95,14 +97,15 @@ pub(super) async fn part(
             false => take(ctx, id, entry).await,
         };
         if let Err(why) = taken {
-            left.push((
-                format!("deploy key '{}' of {}", entry.title, entry.repository),
+            left.push(Left {
+                what: format!("deploy key '{}' of {}", entry.title, entry.repository),
                 why,
-            ));
+                remains: Remains::of_key(id, entry, ctx.clock.now()),
+            });
         }
     }
     let target = Target::Source(id.clone());
-    parting::judge(ctx, object, target, &left)
+    parting::judge(ctx, object, target, &left).await
 }
 
 /// What others of the namespace, that stay, have at a repository's forge for the keys that they have in use, as they want it now.

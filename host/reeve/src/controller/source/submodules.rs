@@ -19,10 +19,10 @@ use reeve_core::source::Wanted;
 
 use super::kept::{holder, note_for};
 use super::login::{Means, of_secret, refused, remote_with};
-use super::{Want, content, given};
+use super::{Want, content, given, replaced};
 use crate::context::Context;
 use crate::controller::provider::Access;
-use crate::git::{self, Origins, Recursion, Remote, Snapshot, Submodule};
+use crate::git::{self, Mirrors, Origins, Recursion, Remote, Snapshot, Submodule};
 
 /// The way to a repository, where that was the source's own login.
 type Way = Option<Arc<Remote>>;
@@ -41,8 +41,12 @@ pub(super) async fn fetch(
         return Ok(snapshot);
     }
     let holder = holder(ctx, wanted);
-    let mirrors = ctx.mirrors_of(&wanted.id);
-    let complete = complete(ctx, want, &mirrors, remote, snapshot, |submodule| {
+    let (mirrors, came) = (ctx.mirrors_of(&wanted.id), snapshot.clone());
+    let into = |submodule: &Submodule| {
+        let where_to = (&came, submodule.path.as_str());
+        replaced::of_submodule(ctx, &mirrors, &wanted.id, where_to)
+    };
+    let complete = complete(ctx, want, into, remote, snapshot, |submodule| {
         let holder = holder.as_ref().map(|holder| held(holder, submodule));
         Ok(Noted {
             further: Some(&further),
@@ -73,7 +77,8 @@ pub(super) async fn proposed(
         })
     };
     let mirrors = ctx.mirrors_of(&want.wanted.id).of_requests();
-    complete(ctx, want, &mirrors, remote, snapshot, may).await
+    let into = |_: &Submodule| mirrors.clone();
+    complete(ctx, want, into, remote, snapshot, may).await
 }
 
 /// What is applied of a source that somebody proposes something to.
@@ -111,7 +116,7 @@ struct Noted<'a> {
 async fn complete<'a>(
     ctx: &Context,
     want: &Want<'_>,
-    mirrors: &git::Mirrors,
+    into: impl Fn(&Submodule) -> Mirrors,
     remote: &Arc<Remote>,
     snapshot: Snapshot,
     may: impl Fn(&Submodule) -> Result<Noted<'a>, Explained>,
@@ -119,13 +124,13 @@ async fn complete<'a>(
     let wanted = want.wanted;
     let until = want.deadline.into_std();
     let get = |submodule: Submodule, way: Way| {
-        let noted = may(&submodule);
+        let (noted, mirrors) = (may(&submodule), into(&submodule));
         async move {
             let Noted { further, holder } = noted?;
             let (remote, way, from) = reach(ctx, wanted, &submodule.url, way, further).await?;
             let resolved = submodule.resolved().map_err(|why| Explained::of(&why))?;
             let (all, limits) = (Submodule::content(), &submodule.limits);
-            let fetched = git::fetch(mirrors, &remote, resolved, all, until, limits).await;
+            let fetched = git::fetch(&mirrors, &remote, resolved, all, until, limits).await;
             let snapshot = fetched.map_err(|why| refused(&Explained::of(&why), from.as_deref()))?;
             if let Some(holder) = holder {
                 note_for(ctx, holder, &snapshot).await;

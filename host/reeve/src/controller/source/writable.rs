@@ -20,12 +20,14 @@ use reeve_core::tenancy::{self, Tenant};
 
 use super::given::{self, Given};
 use super::login::{joined, refused, remote_if};
+use super::replaced;
 use crate::cluster::SecretOwner;
 use crate::context::Context;
 use crate::controller::provider::Access;
-use crate::git::Remote;
+use crate::disk::Thing;
 use crate::git::commit::Identity;
 use crate::git::credential::Data;
+use crate::git::{Mirrors, Remote};
 
 /// Who commits where nobody says.
 const AUTHOR: (&str, &str) = ("reeve", "noreply@reeve.dev");
@@ -47,9 +49,17 @@ pub(in crate::controller) struct Writable {
     author: Option<Author>,
     /// Which entry of git configuration gives the login, if one does.
     from: Option<String>,
+    /// Where that lies which the source has in store.
+    stored: Option<Thing>,
 }
 
 impl Writable {
+    /// The mirrors, into which the branch comes before it is written to: after another login was given, in the place of the one that
+    /// the source still reads.
+    pub(in crate::controller) fn onto(&self, mirrors: &Mirrors) -> Mirrors {
+        mirrors.instead_of(self.stored.clone())
+    }
+
     /// A failure, with whose login it was if the source does not say so itself.
     pub(in crate::controller) fn said(&self, why: &Explained) -> Explained {
         refused(why, self.from.as_deref())
@@ -110,6 +120,7 @@ pub(in crate::controller) async fn writable(
         as_somebody,
         author,
         from,
+        stored: replaced::lies_in(ctx, &id),
         url: wanted.url,
     })
 }
@@ -151,6 +162,7 @@ pub(in crate::controller) async fn of_platform(
         as_somebody: git.secret_ref.is_some(),
         author: None,
         from: None,
+        stored: None,
     })
 }
 

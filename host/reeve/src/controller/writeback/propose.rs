@@ -240,7 +240,8 @@ impl Case<'_> {
 
     async fn files(&self, branch: &str) -> Result<Snapshot, git::Error> {
         let (ctx, repository) = (self.ctx, &self.repository);
-        let (mirrors, deadline) = (ctx.mirrors_of(self.id), self.deadline.into_std());
+        let mirrors = repository.onto(&ctx.mirrors_of(self.id));
+        let deadline = self.deadline.into_std();
         let what = (branch, repository.ignore.as_deref());
         git::head(
             &mirrors,

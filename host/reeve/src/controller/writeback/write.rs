@@ -254,7 +254,7 @@ impl Case<'_> {
             move |head: Option<&Snapshot>| material.edit(head, &decided)
         };
         let what = self.push(branch, absent).await?;
-        let mirrors = self.ctx.mirrors_of(self.id);
+        let mirrors = self.repository.onto(&self.ctx.mirrors_of(self.id));
         let pushed = push(
             &mirrors,
             &self.repository.remote,

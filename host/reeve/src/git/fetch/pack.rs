@@ -6,6 +6,7 @@
 //! nobody keeps memory from others by being slow. What it deliberately doesn't: judge what is in the objects.
 
 mod ahead;
+mod memory;
 mod weight;
 
 use std::cell::{Cell, RefCell};
@@ -21,13 +22,14 @@ use gix::odb::pack::data::input::{
 use gix::odb::pack::{bundle, data, index};
 use gix::progress::DynNestedProgress;
 use tempfile::{NamedTempFile, TempPath};
-use tokio::sync::{Semaphore, SemaphorePermit};
 
 use self::ahead::Ahead;
+use self::memory::MEMORY;
 use self::weight::{Heavy, Scale};
 use crate::git::mirror::Generation;
 use crate::git::wire::{Wire, in_bytes};
 use crate::git::{Cause, Limits};
+use crate::places::Place;
 
 /// What writes a pack into a generation.
 pub(super) struct Press<'a> {
@@ -37,15 +39,12 @@ pub(super) struct Press<'a> {
     pub(super) limits: &'a Limits,
     pub(super) wire: &'a Wire,
     pub(super) flag: &'a AtomicBool,
+    /// For whom.
+    pub(super) whose: &'a str,
     /// Bytes that are paid for beside those that came.
     pub(super) paid: Cell<u64>,
 }
 
-/// The mebibytes that all packs together may take while they are resolved: this process has memory for so many.
-const MEMORY: u32 = 768;
-static FREE: Semaphore = Semaphore::const_new(MEMORY as usize);
-/// What is resolved with less asks for none of it.
-const LIGHT: u64 = 16 << 20;
 /// What comes slowly is held up to this size; what more there is of it waits on the disk.
 const SMALL: u64 = 8 << 20;
 /// Read at a time.
@@ -167,17 +166,10 @@ impl Press<'_> {
     }
 
     /// Waits for the memory that it takes.
-    fn memory(&self, bytes: u64) -> io::Result<Option<SemaphorePermit<'static>>> {
-        if bytes <= LIGHT {
-            return Ok(None);
-        }
-        let mebibytes = u32::try_from(bytes.div_ceil(1 << 20)).unwrap_or(u32::MAX);
-        let asked = FREE.acquire_many(mebibytes.min(MEMORY));
-        let waited = self
-            .wire
-            .wait("waiting for memory to unpack the pack in", asked)?;
-        // Closed never, so an error cannot be.
-        Ok(waited.ok())
+    fn memory(&self, bytes: u64) -> io::Result<Option<Place>> {
+        let asked = MEMORY.take(self.whose, bytes);
+        self.wire
+            .wait("waiting for memory to unpack the pack in", asked)
     }
 }
 
@@ -195,7 +187,7 @@ struct Coming {
     /// Bytes that came since the last object was whole.
     since: Cell<u64>,
     /// The memory that it is held in, if it is a large one.
-    taken: RefCell<Option<SemaphorePermit<'static>>>,
+    taken: RefCell<Option<Place>>,
 }
 
 impl Coming {
@@ -287,7 +279,7 @@ struct Weighed<'a, I> {
     scale: Option<Scale>,
     press: &'a Press<'a>,
     coming: &'a Coming,
-    taken: Option<SemaphorePermit<'static>>,
+    taken: Option<Place>,
     /// Bytes that the index has of them.
     listed: u64,
 }
@@ -410,6 +402,7 @@ mod tests {
             limits: &limits,
             wire: &wire,
             flag: &AtomicBool::new(false),
+            whose: "acme",
             paid: Cell::default(),
         };
         let (coming, held) = (Coming::default(), Cell::new(0));
@@ -423,10 +416,9 @@ mod tests {
         assert_eq!(came, 24 << 20);
         assert!(held.get() <= SMALL + CHUNK as u64, "{}", held.get());
         // Nothing else of this process's tests unpacks anything.
-        let taken = || MEMORY as usize - FREE.available_permits();
-        assert_eq!(taken(), 24);
+        assert_eq!(MEMORY.taken(), 24);
         coming.is_whole();
-        assert_eq!(taken(), 0);
+        assert_eq!(MEMORY.taken(), 0);
     }
 
     const SHA1: gix::hash::Kind = gix::hash::Kind::Sha1;
@@ -490,6 +482,7 @@ mod tests {
             limits: &limits,
             wire: &wire,
             flag: &AtomicBool::new(false),
+            whose: "acme",
             paid: Cell::default(),
         };
         let written = press.write(&mut &pack[..], &mut gix::progress::Discard);

@@ -72,8 +72,9 @@ impl Courier<'_> {
             ignore: Some(edit::ALL.to_owned()),
             ..Content::default()
         };
-        let remote = &self.repository.writable.remote;
-        let mirrors = ctx.mirrors_of(&self.spec.id);
+        let writable = &self.repository.writable;
+        let (remote, mirrors) = (&writable.remote, ctx.mirrors_of(&self.spec.id));
+        let mirrors = writable.onto(&mirrors);
         let fetched = git::fetch(&mirrors, remote, found, content, deadline, &ctx.limits).await;
         let snapshot = fetched.map_err(|why| self.repository.said(&why))?;
         let (files, directory) = (Arc::clone(&self.files), self.place.directory.clone());
