@@ -100,8 +100,8 @@ mod tests {
     fn a_forge_that_is_gone_for_good_keeps_no_object() {
         let gone = (Reason::PluginNotFound, Turn::Retry);
         let failed = (Reason::PluginFailed, Turn::Ours);
-        let rows: [(&[(Reason, Turn)], u32, Parting); 10] = [
-            (&[], 0, Parting::Go),
+        let rows = [
+            (&[][..], 0, Parting::Go),
             (&[], 9_999, Parting::Go),
             (&[failed], 0, Parting::Again(SECOND * 2)),
             (&[failed], 60, Parting::Again(SECOND * 15)),

@@ -5,7 +5,8 @@
 
 use provider::close::{self, Closing};
 use provider::{
-    Done, Heard, Next, Note, PullRequest, PullRequestState, Refusal, Talk, escaped, lost, no,
+    Answer, Done, Heard, Next, Note, PullRequest, PullRequestState, Refusal, Talk, escaped, lost,
+    no,
 };
 use serde_json::{Value, json};
 
@@ -28,16 +29,7 @@ pub(crate) fn step(talk: &Talk, pull: &PullRequest, heard: Heard) -> Result<Next
         }
         "who" => {
             let name = people(pull).nth(note.names.len()).unwrap_or_default();
-            if answer.status == 404 {
-                let repo = &talk.name;
-                return Err(no(format!(
-                    "{name:?} is to review and is no collaborator of {repo} at GitHub"
-                )));
-            }
-            // Who may write, and not see who else may, is not told.
-            if answer.status != 403 {
-                talk.json(&answer, &[204], "looking for who is to review")?;
-            }
+            may_review(talk, name, &answer)?;
             note.names.push(name.to_owned());
             Ok(open_one(talk, pull, note))
         }
@@ -70,6 +62,23 @@ pub(crate) fn step(talk: &Talk, pull: &PullRequest, heard: Heard) -> Result<Next
             done(note.ids.first().copied().unwrap_or_default(), note.url)
         }
         _ => Err(lost(&note)),
+    }
+}
+
+/// Refused, if GitHub says that somebody is no collaborator.
+fn may_review(talk: &Talk, name: &str, answer: &Answer) -> Result<(), Refusal> {
+    match answer.status {
+        404 => {
+            let repo = &talk.name;
+            Err(no(format!(
+                "{name:?} is to review and is no collaborator of {repo} at GitHub"
+            )))
+        }
+        // Who may write, and not see who else may, is not told.
+        403 => Ok(()),
+        _ => talk
+            .json(answer, &[204], "looking for who is to review")
+            .map(drop),
     }
 }
 

@@ -22,6 +22,7 @@ mod quota;
 mod recall;
 mod record;
 mod replay;
+mod stop;
 mod substitute;
 mod supply;
 mod walk;
@@ -60,6 +61,7 @@ use self::judge::Awaited;
 pub(super) use self::judge::rule;
 pub(super) use self::preview::preview;
 pub(super) use self::replay::replay;
+use self::stop::{Stopped, early, stopped};
 use self::supply::Supply;
 pub(super) use self::supply::source;
 pub(super) use self::yielding::wake as wake_for_write_back;
@@ -104,14 +106,8 @@ pub(super) async fn reconcile(ctx: &Arc<Context>, id: &NamespacedName) -> Next {
         quota::makes_room(ctx, id);
         return withdraw::reconcile(ctx, &object, &run).await;
     }
-    if supply::awaits_source(ctx, &object) {
-        return Next::Watch;
-    }
-    if above::is_awaited(ctx, id) {
-        return Next::After(SOON);
-    }
-    if let Some(pause) = yielding::are_awaited(ctx).await {
-        return Next::After(pause);
+    if let Some(next) = awaited(ctx, id, &object).await {
+        return next;
     }
     let state = ownership::state(ctx, id, &object);
     let begun = match quota::begin(ctx, id, &object) {
@@ -142,24 +138,22 @@ pub(super) async fn reconcile(ctx: &Arc<Context>, id: &NamespacedName) -> Next {
     judge::no_later(ctx, &object, next)
 }
 
+/// When to look again, where what it goes by is not all there yet.
+async fn awaited(ctx: &Context, id: &NamespacedName, object: &Kustomization) -> Option<Next> {
+    if supply::awaits_source(ctx, object) {
+        return Some(Next::Watch);
+    }
+    if above::is_awaited(ctx, id) {
+        return Some(Next::After(SOON));
+    }
+    yielding::are_awaited(ctx).await.map(Next::After)
+}
+
 /// A run that only tells what became of what the last one applied; if anything else has changed since, a whole one.
 pub(super) async fn tell(ctx: &Arc<Context>, id: &NamespacedName) -> Next {
     match health::told(ctx, id).await {
         Some(next) => next,
         None => reconcile(ctx, id).await,
-    }
-}
-
-/// A run that stopped before anything was attempted.
-fn early(ctx: &Context, run: &Run, why: Explained) -> KustomizationOutcome {
-    stopped(Failed::early(why, run.took(ctx)))
-}
-
-/// A run that left off is no failure: its next one is under way.
-fn stopped(failed: Failed) -> KustomizationOutcome {
-    match failed.why.reason {
-        Reason::Progressing => KustomizationOutcome::Superseded(failed),
-        _ => KustomizationOutcome::Failed(failed),
     }
 }
 
@@ -273,23 +267,6 @@ impl Wanted {
         failed.why = veil.over(failed.why);
         failed.unhealthy = failed.unhealthy.map(|why| veil.cover(why));
         stopped(failed)
-    }
-}
-
-/// A run that stopped between reading and writing.
-struct Stopped {
-    why: Explained,
-    digest: Option<String>,
-}
-
-impl Stopped {
-    fn early(why: Explained) -> Self {
-        Self { why, digest: None }
-    }
-
-    fn superseded() -> Self {
-        let message = "what is wanted has changed meanwhile";
-        Self::early(Explained::new(Reason::Progressing, Turn::Ours, message))
     }
 }
 

@@ -24,7 +24,7 @@ use crate::cli::reach::everywhere;
 use crate::cli::repository::Repository;
 use crate::cli::ui::{CommandError, Ui};
 use crate::cluster::{Cluster, SecretError, SecretOwner};
-use crate::git::Snapshot;
+use crate::git::{Remote, Snapshot};
 use crate::observe::Requests;
 
 /// Where a private key is mounted in a pod.
@@ -91,23 +91,7 @@ impl Site {
         let connected = args.connection.connect(Requests::default()).await?;
         let connected = connected.reaching(everywhere());
         let namespace = connected.default_namespace().to_owned();
-        let login = args.login.or_mounted(Path::new(MOUNTED));
-        let remote = {
-            let namespace = namespace.parse::<NamespaceName>();
-            let namespace = namespace.map_err(|why| CommandError::of("the namespace", &why))?;
-            let secret = match login.is_given() {
-                // Nobody needs a right to read what nobody asks for.
-                true => None,
-                false => secret(&connected, &namespace, &args.secret, ui).await,
-            };
-            let kept = Kept {
-                cluster: &connected,
-                namespace: &namespace,
-                secret,
-                proxy: None,
-            };
-            login.remote(url.clone(), Some(kept)).await?
-        };
+        let remote = remote(args, &connected, &namespace, url.clone(), ui).await?;
         let branch = match &config.branch {
             Some(branch) => branch.clone(),
             None => {
@@ -158,6 +142,31 @@ impl Site {
         let (bundle, remotes) = made_with(head, self.standing.spec(), &self.functions, ui)?;
         Ok(Some(Given { bundle, remotes }))
     }
+}
+
+/// The repository, with the login that the flags name, that is mounted, or that the namespace's Secret holds.
+async fn remote(
+    args: &SiteArgs,
+    cluster: &Cluster,
+    namespace: &str,
+    url: RemoteUrl,
+    ui: &mut Ui,
+) -> Result<Arc<Remote>, CommandError> {
+    let login = args.login.or_mounted(Path::new(MOUNTED));
+    let namespace = namespace.parse::<NamespaceName>();
+    let namespace = namespace.map_err(|why| CommandError::of("the namespace", &why))?;
+    let secret = match login.is_given() {
+        // Nobody needs a right to read what nobody asks for.
+        true => None,
+        false => secret(cluster, &namespace, &args.secret, ui).await,
+    };
+    let kept = Kept {
+        cluster,
+        namespace: &namespace,
+        secret,
+        proxy: None,
+    };
+    login.remote(url, Some(kept)).await
 }
 
 /// The Secret, if it is there: whoever may not read it has another login.

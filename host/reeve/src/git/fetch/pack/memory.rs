@@ -38,11 +38,14 @@ impl Memory {
     /// So many bytes for a tenant, once they are free and it is its turn; none where that is too little to count.
     pub(super) async fn take(&self, whose: &str, bytes: u64) -> Option<Place> {
         let mebibytes = u32::try_from(bytes.div_ceil(1 << 20)).unwrap_or(u32::MAX);
-        match bytes {
-            ..=LIGHT => None,
-            ..=MIDDLING => self.middling.take_many(whose, mebibytes.min(ROOM)).await,
-            _ => self.heavy.take_many(whose, mebibytes.min(HEAVY_ROOM)).await,
+        if bytes <= LIGHT {
+            return None;
         }
+        if bytes <= MIDDLING {
+            return self.middling.take_many(whose, mebibytes.min(ROOM)).await;
+        }
+        let mebibytes = mebibytes.min(HEAVY_ROOM);
+        self.heavy.take_many(whose, mebibytes).await
     }
 
     /// The mebibytes that are taken.
