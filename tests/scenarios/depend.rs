@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::ensure;
-use kube::api::DynamicObject;
+use kube::api::{DeleteParams, DynamicObject};
 use reeve_api::reason::Reason;
 use reeve_tests::tenant::{Tenant, says};
 use reeve_tests::{Estate, objects, scenario, wait};
@@ -185,12 +185,29 @@ fn what_is_another_tenants_cannot_be_depended_on_and_what_is_ones_own_must_be_re
     });
 }
 
+/// Takes from the tenant's account what the role `admin` lets it see of Kustomizations, and nothing of what it applies.
+async fn without_kustomizations(estate: &Estate, tenant: &Tenant<'_>) -> anyhow::Result<()> {
+    let (rbac, name) = ("rbac.authorization.k8s.io", tenant.name());
+    let version = format!("{rbac}/v1");
+    let bindings = objects::api(estate.admin(), &version, "RoleBinding", Some(name));
+    bindings.delete("flux", &DeleteParams::default()).await?;
+    let meta = |name: &str| json!({"name": name, "namespace": tenant.name()});
+    let role = json!({"apiVersion": version, "kind": "Role", "metadata": meta("narrow"), "rules": [
+        {"apiGroups": ["", "apps", "networking.k8s.io", "cert-manager.io"], "resources": ["*"], "verbs": ["*"]}]});
+    tenant.apply(&role).await?;
+    let binding = json!({"apiVersion": version, "kind": "RoleBinding", "metadata": meta("flux"),
+        "roleRef": {"apiGroup": rbac, "kind": "Role", "name": "narrow"},
+        "subjects": [{"kind": "ServiceAccount", "name": "flux", "namespace": name}]});
+    tenant.apply(&binding).await
+}
+
 #[test]
 fn an_expression_sees_a_dependency_only_if_the_account_may_read_it() {
     scenario(async {
         let estate = Estate::shared().await?;
         let tenant = estate.healthy_tenant("expressive").await?;
         let name = tenant.name();
+        without_kustomizations(&estate, &tenant).await?;
         let expr = "has(dep.metadata.labels) && 'ok' in dep.metadata.labels && self.spec.prune";
         another(&tenant, "app", json!([{"name": name, "readyExpr": expr}])).await?;
         let unread = format!("cannot be read by ServiceAccount {name}/flux");

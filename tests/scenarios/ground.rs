@@ -203,7 +203,8 @@ impl Ground {
                 Api::all_with(self.admin(), &ApiResource::from_gvk(&gvk))
             }
             _ => {
-                let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("", "v1", kind));
+                let group = if kind == "Deployment" { "apps" } else { "" };
+                let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, "v1", kind));
                 Api::namespaced_with(self.admin(), &self.namespace, &resource)
             }
         })

@@ -132,6 +132,11 @@ fn what_does_not_go_in_time_is_told_with_what_keeps_it() {
         let (patience, failed) = (Duration::from_secs(90), Reason::ReconciliationFailed);
         tenant.told_within(patience, failed, &words).await?;
         keep(&tenant.api("v1", "ConfigMap"), "fixed", false).await?;
+        // Its spec.retryInterval is an hour.
+        let now = json!({"metadata": {"annotations": {"reconcile.fluxcd.io/requestedAt": "now"}}});
+        let (how, now) = (PatchParams::default(), Patch::Merge(now));
+        let kustomizations = tenant.kustomizations();
+        kustomizations.patch(tenant.name(), &how, &now).await?;
         tenant
             .told_within(patience, Reason::ReconciliationSucceeded, &commit)
             .await?;

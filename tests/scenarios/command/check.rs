@@ -167,7 +167,8 @@ fn what_a_tenant_may_not_look_at_is_no_failure_of_reeve_check() {
         let estate = Estate::shared().await?;
         let tenant = estate.healthy_tenant("ops-may").await?;
         let name = tenant.name();
-        let kubeconfig = estate.plane.kubeconfig_of(name, "flux").await?;
+        // Nobody has given this one anything.
+        let kubeconfig = estate.plane.kubeconfig_of(name, "default").await?;
         let program = reeve_tests::controller::program()?;
         let mut command = std::process::Command::new(program);
         command
