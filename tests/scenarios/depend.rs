@@ -207,7 +207,7 @@ fn an_expression_sees_a_dependency_only_if_the_account_may_read_it() {
         let estate = Estate::shared().await?;
         let tenant = estate.healthy_tenant("expressive").await?;
         let name = tenant.name();
-        without_kustomizations(&estate, &tenant).await?;
+        without_kustomizations(estate, &tenant).await?;
         let expr = "has(dep.metadata.labels) && 'ok' in dep.metadata.labels && self.spec.prune";
         another(&tenant, "app", json!([{"name": name, "readyExpr": expr}])).await?;
         let unread = format!("cannot be read by ServiceAccount {name}/flux");
