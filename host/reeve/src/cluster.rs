@@ -62,6 +62,7 @@ mod takeover;
 mod tenancies;
 mod tenant_client;
 mod throttle;
+mod turns;
 mod until;
 mod vigil;
 mod watch;

@@ -2,10 +2,10 @@
 //!
 //! kube's own client retries for up to 15 times 1000 seconds, never times out on reading and collects bodies of any
 //! size; here a request has a deadline, an answer a size and a line of a watch a length. It deliberately knows neither
-//! identities nor verbs: [`wire`](super::wire) speaks over it, [`watch`](super::watch) streams over it.
+//! verbs nor what an account may: [`wire`](super::wire) speaks over it, [`watch`](super::watch) streams over it, and
+//! [`turns`](super::turns) says who is next.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,17 +14,11 @@ use http::{Request, Response};
 use http_body::Frame;
 use http_body_util::{BodyExt as _, Limited, StreamBody};
 use kube::client::Body;
-use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tower::BoxError;
 
+use super::turns::{Account, Turns};
 use crate::observe::{Errand, Requests};
-
-/// How many requests are under way at once, as a rule: each needs a connection of its own, and more of them than the API
-/// server has processors only wait there.
-const AT_ONCE: usize = 32;
-/// How long a request waits for others to end: whoever makes the API server answer slowly holds nobody else up.
-const TURN: Duration = Duration::from_millis(200);
 
 /// Where the API server is, and how patient to be with it.
 #[derive(Debug, Clone)]
@@ -109,20 +103,24 @@ pub(super) async fn client(config: &Config) -> Result<kube::Client, ConnectError
     };
     let inner = kube::Client::try_from(raw).map_err(|why| ConnectError::Client(Box::new(why)))?;
     let (patience, limit) = (config.request_timeout, config.answer_limit);
-    let turns = Arc::new(Semaphore::new(AT_ONCE));
+    let turns = Turns::default();
     let service = tower::service_fn(move |request: Request<Body>| {
-        let (inner, counted, turns) = (inner.clone(), counted.clone(), Arc::clone(&turns));
+        let (inner, counted, turns) = (inner.clone(), counted.clone(), turns.clone());
         async move {
             let (errand, method) = (Errand::of(&request), request.method().clone());
-            let _turn = match is_watch(&request) {
-                true => None,
-                false => tokio::time::timeout(TURN, turns.acquire_owned()).await.ok(),
+            let (streams, account) = (is_watch(&request), account(&request));
+            let asking = async move {
+                let begun = Instant::now();
+                let answer = guarded(inner, request, patience, limit).await;
+                (answer, begun.elapsed())
             };
-            let begun = Instant::now();
-            let answer = guarded(inner, request, patience, limit).await;
+            let (answer, took) = match streams {
+                true => asking.await,
+                false => turns.within(account, asking).await,
+            };
             let code = answer.as_ref().ok().map(|answer| answer.status().as_u16());
             let to = (method.as_str(), counted.host.as_str());
-            counted.requests.tell(errand, to, code, begun.elapsed());
+            counted.requests.tell(errand, to, code, took);
             answer
         }
     });
@@ -192,6 +190,11 @@ pub(super) async fn guarded(
         Ok(answer) => answer,
         Err(_) => Err(TooSlow(patience).into()),
     }
+}
+
+/// Whose turn it takes.
+fn account(request: &Request<Body>) -> Account {
+    request.headers().get("impersonate-user").cloned()
 }
 
 fn is_watch(request: &Request<Body>) -> bool {
