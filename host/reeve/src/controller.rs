@@ -55,7 +55,7 @@ pub(crate) use marks::Marked;
 pub(crate) use planned::Planned;
 pub(crate) use proposals::{Desk, Turns};
 pub(crate) use provider::{Kept, Shares, Tokens};
-pub(crate) use queue::Queue;
+pub(crate) use queue::{Queue, most};
 pub(crate) use receiver::answer_nudges;
 pub(crate) use review::{Review, review, review_policy};
 pub(crate) use standby::stand_by;
@@ -63,7 +63,7 @@ pub(crate) use underway::Underway;
 pub(crate) use vigils::Vigils;
 pub(crate) use writeback::Wards;
 
-use queue::{Errand, Halt, Inbox, Whose};
+use queue::{Errand, Halt, Inbox, Pace, Whose};
 use traced::{log_span, traced};
 
 /// How many runs of a kind there may be at once.
@@ -147,24 +147,6 @@ pub(crate) fn queues() -> (Queues, Inboxes) {
         writebacks: writebacks_in,
     };
     (queues, inboxes)
-}
-
-/// How many times the workers may run at once when each is of another owner.
-const OVERDRAFT: usize = 8;
-
-/// How many runs there may be at once, for so many workers.
-pub(crate) fn most(workers: usize) -> usize {
-    workers.saturating_mul(OVERDRAFT)
-}
-
-/// A run that panicked is a fault of ours: it is tried again, but not at once.
-fn pace(workers: usize) -> queue::Pace {
-    queue::Pace {
-        of_one: workers.div_ceil(2),
-        most: most(workers),
-        workers,
-        after_panic: Duration::from_secs(60),
-    }
 }
 
 /// Whose share of the workers a run takes.
@@ -283,6 +265,7 @@ fn kustomizations(
 ) -> impl Future<Output = ()> + Send + use<> {
     let (workers, inbox) = (workers.kustomizations, Arc::clone(&inboxes.kustomizations));
     let seen = ctx.metrics.queue(Kind::Kustomization, workers);
+    let pace = Pace::of(Kind::Kustomization, workers);
     let (ctx, known) = (Arc::clone(ctx), Arc::clone(ctx));
     let owner = move |key: &NamespacedName| key.owner(&known);
     let run = move |key: NamespacedName, errand| {
@@ -309,7 +292,7 @@ fn kustomizations(
         };
         run.instrument(log)
     };
-    queue::work(inbox, pace(workers), halt.clone(), seen, owner, run)
+    queue::work(inbox, pace, halt.clone(), seen, owner, run)
 }
 
 /// Begins to work on one queue, as a task: where an object belongs, what a run is, what one is while another replica lets go of
@@ -319,7 +302,10 @@ macro_rules! work {
         $runs:ident, $ctx:ident, $inboxes:ident, $halt:ident;
         $kind:ident, $key:ty, $inbox:ident, $workers:expr, $place:expr, $target:expr, $reconcile:path, $soon:path, $beside:path
     ) => {{
-        let (pace, inbox) = (pace($workers), Arc::clone(&$inboxes.$inbox));
+        let (pace, inbox) = (
+            Pace::of(Kind::$kind, $workers),
+            Arc::clone(&$inboxes.$inbox),
+        );
         let seen = $ctx.metrics.queue(Kind::$kind, $workers);
         let (ctx, known) = (Arc::clone($ctx), Arc::clone($ctx));
         let owner = move |key: &$key| key.owner(&known);
@@ -402,7 +388,10 @@ fn receivers(
     halt: &Halt,
 ) -> impl Future<Output = ()> + Send + use<> {
     let inbox = Arc::clone(&inboxes.receivers);
-    let seen = ctx.metrics.queue(Kind::Receiver, 4);
+    let (seen, pace) = (
+        ctx.metrics.queue(Kind::Receiver, 4),
+        Pace::of(Kind::Receiver, 4),
+    );
     let (ctx, known) = (Arc::clone(ctx), Arc::clone(ctx));
     let owner = move |key: &NamespacedName| key.owner(&known);
     let run = move |key: NamespacedName, _| {
@@ -422,7 +411,7 @@ fn receivers(
         }
         .instrument(span)
     };
-    queue::work(inbox, pace(4), halt.clone(), seen, owner, run)
+    queue::work(inbox, pace, halt.clone(), seen, owner, run)
 }
 
 fn of_source(ctx: &Context, id: &NamespacedName) -> Place {
@@ -447,7 +436,7 @@ fn nothing(_ctx: &Arc<Context>, _id: &NamespacedName) -> std::future::Ready<Next
 fn tell_forges(ctx: &Arc<Context>, inboxes: &Inboxes, halt: &Halt, runs: &mut JoinSet<()>) {
     macro_rules! tell {
         ($name:literal, $kind:ident, $inbox:ident, $workers:literal, $place:expr, $reconcile:path) => {{
-            let (pace, inbox) = (pace($workers), Arc::clone(&inboxes.$inbox));
+            let (pace, inbox) = (Pace::of(Kind::$kind, $workers), Arc::clone(&inboxes.$inbox));
             let seen = ctx.metrics.queue_beside($name, $workers);
             let (ctx, known) = (Arc::clone(ctx), Arc::clone(ctx));
             let owner = move |key: &NamespacedName| key.owner(&known);

@@ -175,10 +175,10 @@ pub(super) struct ControllerArgs {
     /// Namespace of the Lease; in a pod, its own
     #[arg(long, value_name = "NS")]
     lease_namespace: Option<NamespaceName>,
-    /// Kustomizations that are worked on at once; beyond that one of each tenant, up to eight times as many
+    /// Kustomizations that are worked on at once; beside those that take long one of each tenant, up to eight times as many
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..))]
     concurrent: u16,
-    /// Sources that are fetched at once; beyond that one of each tenant, up to eight times as many
+    /// Sources that are fetched at once; beside those that take long one of each tenant, up to eight times as many
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..))]
     concurrent_sources: u16,
     /// Kinds of which all that was applied is watched at once, metadata only and with the controller's own rights: what others

@@ -5,9 +5,10 @@
 //! tried again later: one object never stops the others.
 
 mod agenda;
+mod slots;
 mod turns;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::fmt::Debug;
 use std::future::Future;
 use std::sync::Arc;
@@ -20,6 +21,8 @@ use tokio_util::sync::CancellationToken;
 
 use agenda::Agenda;
 use reeve_core::schedule::Next;
+pub(crate) use slots::{Pace, most};
+use slots::{Slot, Slots};
 pub(super) use turns::Whose;
 
 use crate::observe::WorkQueue;
@@ -74,28 +77,6 @@ impl<K> Queue<K> {
     }
 }
 
-/// How many keys run at once, and how soon one runs again that panicked.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Pace {
-    pub(crate) workers: usize,
-    /// How many of one owner run at once: fewer than there are workers.
-    pub(crate) of_one: usize,
-    /// How many run at once when each is the only one of its owner: more than there are workers, so that owners who hold
-    /// all of theirs up for as long as they can hold up nobody else.
-    pub(crate) most: usize,
-    pub(crate) after_panic: Duration,
-}
-
-impl Pace {
-    /// Whether one more may run, of an owner who has so many running, while so many run in all.
-    fn admits(&self, of_owner: usize, all: usize) -> bool {
-        match of_owner {
-            0 => all < self.most,
-            some => some < self.of_one && all < self.workers,
-        }
-    }
-}
-
 /// How work ends.
 #[derive(Debug, Clone)]
 pub(crate) struct Halt {
@@ -140,34 +121,30 @@ pub(crate) async fn work<K, F, R, O>(
     O: Fn(&K) -> Whose,
 {
     let mut inbox = inbox.lock().await;
-    let mut shares: BTreeMap<String, usize> = BTreeMap::new();
     let mut agenda = Agenda::<K>::default();
+    let mut slots = Slots::new(pace);
     let mut running = JoinSet::new();
-    let mut ids: HashMap<Id, (K, String)> = HashMap::new();
+    let mut ids: HashMap<Id, (K, Slot)> = HashMap::new();
     loop {
-        while running.len() < pace.most && !halt.is_begun() {
-            let all = running.len();
-            let share = |whose: &str| shares.get(whose).copied().unwrap_or_default();
-            let admitted = |whose: &str| pace.admits(share(whose), all);
-            let Some(taken) = agenda.take(admitted, Instant::now()) else {
+        while slots.have_room(Instant::now()) && !halt.is_begun() {
+            let now = Instant::now();
+            let Some(taken) = agenda.take(|whose| slots.admit(whose), now) else {
                 break;
             };
-            *shares.entry(taken.whose.clone()).or_default() += 1;
+            let slot = slots.begin(taken.whose, now);
             let ticket = seen.taken(taken.since.elapsed());
             let work = run(taken.key.clone(), taken.errand);
-            let handle = running.spawn(async move {
-                let _ticket = ticket;
-                work.await
-            });
-            ids.insert(handle.id(), (taken.key, taken.whose));
+            ids.insert(begin(&mut running, work, ticket), (taken.key, slot));
         }
-        seen.holds(agenda.waiting());
+        let full = slots.full_until(Instant::now());
+        let full = full.filter(|_| agenda.waiting() > 0);
+        seen.holds(agenda.waiting(), full.is_some());
         tokio::select! {
             biased;
             () = halt.begun() => break,
             Some(ended) = running.join_next_with_id() => {
-                if let Some((key, whose, next)) = settle(&mut ids, ended, pace.after_panic, &seen) {
-                    release(&mut shares, &whose);
+                if let Some((key, slot, next)) = settle(&mut ids, ended, pace.after_panic, &seen) {
+                    slots.end(&slot);
                     agenda.ended(key, &owner, next, Instant::now());
                 }
             }
@@ -182,10 +159,24 @@ pub(crate) async fn work<K, F, R, O>(
             () = until(agenda.due()) => {
                 (0..agenda.ripen(&owner, Instant::now())).for_each(|_| seen.added());
             }
+            () = until(full) => {}
         }
     }
-    seen.holds(0);
+    seen.holds(0, false);
     end(running, &halt).await;
+}
+
+/// Begins a run, which is seen from outside (by its ticket) for as long as it goes on.
+fn begin(
+    running: &mut JoinSet<Next>,
+    run: impl Future<Output = Next> + Send + 'static,
+    ticket: impl Send + 'static,
+) -> Id {
+    let work = async move {
+        let _ticket = ticket;
+        run.await
+    };
+    running.spawn(work).id()
 }
 
 /// Lets what runs finish, or drops it where it waits: what is left of it holds nothing that others need.
@@ -200,33 +191,24 @@ async fn end(mut running: JoinSet<Next>, halt: &Halt) {
 
 /// Which key's run ended, and when its next one is.
 fn settle<K: Debug>(
-    ids: &mut HashMap<Id, (K, String)>,
+    ids: &mut HashMap<Id, (K, Slot)>,
     ended: Result<(Id, Next), JoinError>,
     after_panic: Duration,
     seen: &WorkQueue,
-) -> Option<(K, String, Next)> {
+) -> Option<(K, Slot, Next)> {
     match ended {
         Ok((id, next)) => {
-            let (key, whose) = ids.remove(&id)?;
+            let (key, slot) = ids.remove(&id)?;
             if matches!(next, Next::After(_)) {
                 seen.later();
             }
-            Some((key, whose, next))
+            Some((key, slot, next))
         }
         Err(why) => {
-            let (key, whose) = ids.remove(&why.id())?;
+            let (key, slot) = ids.remove(&why.id())?;
             seen.panicked();
             tracing::error!(?key, "a run panicked; it is tried again in {after_panic:?}");
-            Some((key, whose, Next::After(after_panic)))
-        }
-    }
-}
-
-fn release(shares: &mut BTreeMap<String, usize>, whose: &str) {
-    if let Some(share) = shares.get_mut(whose) {
-        *share -= 1;
-        if *share == 0 {
-            shares.remove(whose);
+            Some((key, slot, Next::After(after_panic)))
         }
     }
 }
@@ -271,6 +253,7 @@ mod tests {
                 after_panic: Duration::from_millis(10),
                 of_one: 2,
                 most: 2,
+                hangs_after: Duration::from_secs(1),
             },
             halt.clone(),
             told(),
@@ -303,6 +286,7 @@ mod tests {
             workers: 2,
             of_one: 1,
             most: 4,
+            hangs_after: Duration::from_millis(10),
             after_panic: Duration::from_secs(1),
         };
         let owner =
@@ -340,6 +324,7 @@ mod tests {
             workers: 1,
             of_one: 1,
             most: 1,
+            hangs_after: Duration::from_secs(1),
             after_panic: Duration::from_secs(1),
         };
         let owner = |_: &&'static str| Whose::plain(String::new());

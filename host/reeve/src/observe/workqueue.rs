@@ -5,7 +5,7 @@
 //! doesn't: decide whose turn it is; `controller::queue` does.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -134,6 +134,7 @@ impl WorkQueues {
             took: self.took.get_or_create(&by).clone(),
             panics: self.panics.get_or_create(&by).clone(),
             under_way: Arc::clone(&self.under_way),
+            behind: Arc::default(),
         }
     }
 }
@@ -151,6 +152,7 @@ pub(crate) struct WorkQueue {
     took: Histogram,
     panics: Counter,
     under_way: Arc<UnderWay>,
+    behind: Arc<AtomicBool>,
 }
 
 impl WorkQueue {
@@ -159,9 +161,15 @@ impl WorkQueue {
         self.adds.inc();
     }
 
-    /// So many wait in it.
-    pub(crate) fn holds(&self, waiting: usize) {
+    /// So many wait in it; `behind`: for workers that all get on.
+    pub(crate) fn holds(&self, waiting: usize, behind: bool) {
         self.depth.set(i64::try_from(waiting).unwrap_or(i64::MAX));
+        self.behind.store(behind, Ordering::Relaxed);
+    }
+
+    /// Whether something waits only because there is so much to do, and not because somebody hangs.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.behind.load(Ordering::Relaxed)
     }
 
     /// Something comes again after a while.
@@ -285,10 +293,10 @@ mod tests {
             value.unwrap_or_else(|| panic!("no {name} in {text}"))
         };
         queue.added();
-        queue.holds(1);
+        queue.holds(1, false);
         assert_eq!(sample("workqueue_depth"), 1.0);
         let ticket = queue.taken(Duration::from_millis(5));
-        queue.holds(0);
+        queue.holds(0, false);
         assert_eq!(sample("workqueue_depth"), 0.0);
         assert_eq!(sample("controller_runtime_active_workers"), 1.0);
         assert!(sample("workqueue_unfinished_work_seconds") > 0.0);
