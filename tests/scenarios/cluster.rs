@@ -96,6 +96,41 @@ fn a_leader_that_cannot_reach_the_api_server_stops_before_another_may_start() {
 }
 
 #[test]
+fn more_events_at_once_than_a_push_to_many_tenants_tells_are_all_written() {
+    scenario(async {
+        const MANY: usize = 1500;
+        let ground = Ground::new("manyevents").await?;
+        let (events, writing) = ground.cluster.events();
+        for nth in 0..MANY {
+            events.tell(Event {
+                involved: Involved {
+                    api_version: "kustomize.toolkit.fluxcd.io/v1".into(),
+                    kind: "Kustomization".into(),
+                    namespace: ground.namespace.clone(),
+                    name: format!("app-{nth}"),
+                    uid: format!("u-{nth}"),
+                    resource_version: "1".into(),
+                },
+                component: "kustomize-controller",
+                warning: false,
+                reason: "ReconciliationSucceeded".into(),
+                message: "Reconciliation finished in 20ms, next run in 10m0s".into(),
+                annotations: BTreeMap::new(),
+                at: Timestamp::now(),
+            });
+        }
+        drop(events);
+        tokio::time::timeout(Duration::from_secs(120), writing).await?;
+        let api: Api<Told> = Api::namespaced(ground.admin(), &ground.namespace);
+        let told = api.list(&kube::api::ListParams::default()).await?.items;
+        let is_ours = |one: &&Told| one.involved_object.kind.as_deref() == Some("Kustomization");
+        let ours = told.iter().filter(is_ours);
+        ensure!(ours.count() == MANY, "of {} events", told.len());
+        Ok(())
+    });
+}
+
+#[test]
 fn an_event_is_told_once_and_counted_when_it_happens_again() {
     scenario(async {
         let ground = Ground::new("events").await?;

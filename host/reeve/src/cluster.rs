@@ -111,6 +111,8 @@ use leash::Leash;
 use vigil::Lookouts;
 use wire::Wire;
 
+use crate::observe::Requests;
+
 /// One cluster, reached as the controller.
 #[derive(Clone)]
 pub struct Cluster {
@@ -120,6 +122,8 @@ pub struct Cluster {
     leash: Leash,
     lookouts: Arc<Lookouts>,
     concurrency: usize,
+    /// Where requests are counted.
+    requests: Requests,
     /// The other clusters that tenants reach.
     sites: Arc<Sites>,
 }
@@ -137,7 +141,7 @@ impl Cluster {
         let sites = Sites::new(Means {
             egress: Arc::default(),
             leash: leash.abroad(),
-            requests: config.requests,
+            requests: config.requests.clone(),
         });
         Ok(Self {
             client,
@@ -146,6 +150,7 @@ impl Cluster {
             leash,
             lookouts: Arc::default(),
             concurrency,
+            requests: config.requests,
             sites: Arc::new(sites),
         })
     }

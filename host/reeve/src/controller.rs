@@ -266,6 +266,7 @@ fn kustomizations(
     let (workers, inbox) = (workers.kustomizations, Arc::clone(&inboxes.kustomizations));
     let seen = ctx.metrics.queue(Kind::Kustomization, workers);
     let pace = Pace::of(Kind::Kustomization, workers);
+    ctx.events.give_way_to(&seen);
     let (ctx, known) = (Arc::clone(ctx), Arc::clone(ctx));
     let owner = move |key: &NamespacedName| key.owner(&known);
     let run = move |key: NamespacedName, errand| {

@@ -1,38 +1,39 @@
 //! Kubernetes Events: what happened, told to people.
 //!
-//! Telling never blocks and never fails a reconcile: a bounded queue, one writer, and what does not fit is dropped and
-//! counted. The same happening within ten minutes raises the count of one Event object instead of making another; an
-//! object that talks too much is cut short, as client-go's recorder does. It deliberately decides nothing about what
-//! is worth telling: `core::status` does, and `controller::report` hands it over.
+//! Telling never blocks and never fails a reconcile: what is told waits in a [`line`] of so many bytes, a few write it, and
+//! what does not fit is dropped and counted. While runs wait for workers Events give way to them. The same happening within
+//! ten minutes raises the count of one Event object instead of making another; an object that talks too much is cut
+//! short, as client-go's recorder does. What a run applied and that it has finished are two Events, as Flux has them: the
+//! API takes one a request. It deliberately decides nothing about what is worth telling: `core::status` does, and
+//! `controller::report` hands it over.
+
+mod line;
+mod memory;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use indexmap::IndexMap;
 use jiff::Timestamp;
 use kube::core::ApiResource;
 use reeve_core::text;
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::Cluster;
 use super::refusal::{CallError, clipped};
 use super::wire::{Address, Patch, Wire};
+use crate::observe::{Requests, WorkQueue};
+use line::Line;
+use memory::{Memory, Recall, Talkers};
 
-/// How many Events may wait to be written.
-const QUEUE: usize = 1024;
+/// How many Events are written at once.
+const WRITERS: usize = 4;
+/// How soon is looked again whether what was held back may be written.
+const LOOK: Duration = Duration::from_millis(50);
 /// How many bytes a message may have.
 const NOTE: usize = 1024;
-/// For how long the same happening is counted instead of told anew.
-const WINDOW: Duration = Duration::from_secs(600);
-/// How many happenings, and how many talking objects, are remembered.
-const REMEMBERED: usize = 4096;
-/// How many Events one object may have at once, and how often one more.
-const BURST: u32 = 25;
-const REFILL: Duration = Duration::from_secs(60);
 
 /// Something that happened to an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,27 +74,111 @@ pub struct Involved {
 /// Where Events are told.
 #[derive(Clone)]
 pub struct Events {
-    queue: mpsc::Sender<Event>,
-    dropped: Arc<AtomicU64>,
+    door: Arc<Door>,
 }
 
 impl Events {
-    /// Tells it, or drops it if too many are waiting.
-    pub fn tell(&self, event: Event) {
-        if self.queue.try_send(event).is_err() {
-            let before = self.dropped.fetch_add(1, Ordering::Relaxed);
-            if before.is_multiple_of(1000) {
-                tracing::warn!(
-                    dropped = before + 1,
-                    "events are dropped: the API server takes too few"
-                );
-            }
+    /// Tells it, or drops what there is no room for: that of whoever has most that waits.
+    pub fn tell(&self, mut event: Event) {
+        event.message = clipped(&text::lines(&event.message), NOTE);
+        let now = Instant::now();
+        let Door(desk) = &*self.door;
+        let dropped = desk.change(|state| match state.talkers.may_talk(&event.involved, now) {
+            true => state.line.join(event, now),
+            false => 0,
+        });
+        desk.news.notify_one();
+        if dropped == 0 {
+            return;
+        }
+        let before = desk.requests.drop_events(dropped);
+        // The first, and each thousandth.
+        if before.div_ceil(1000) < (before + dropped).div_ceil(1000) {
+            tracing::warn!(
+                dropped = before + dropped,
+                "events are dropped: the API server takes too few"
+            );
         }
     }
 
-    /// How many were dropped so far.
-    pub fn dropped(&self) -> u64 {
-        self.dropped.load(Ordering::Relaxed)
+    /// Lets runs that wait in this queue for a worker have the API server: what is told meanwhile waits for two seconds, and
+    /// is written one by one then, unless it were dropped for that.
+    pub(crate) fn give_way_to(&self, queue: &WorkQueue) {
+        let queue = Some(queue.clone());
+        self.door.0.change(|state| state.before = queue);
+    }
+}
+
+/// Nobody tells anything any more when it is dropped.
+struct Door(Arc<Desk>);
+
+impl Drop for Door {
+    fn drop(&mut self) {
+        self.0.change(|state| state.closed = true);
+        self.0.news.notify_waiters();
+    }
+}
+
+/// Where those who tell and those who write meet.
+struct Desk {
+    state: Mutex<State>,
+    news: Notify,
+    requests: Requests,
+}
+
+#[derive(Default)]
+struct State {
+    line: Line,
+    talkers: Talkers,
+    memory: Memory,
+    /// Whose runs go first.
+    before: Option<WorkQueue>,
+    closed: bool,
+    serial: u64,
+}
+
+/// Until when there is nothing to write.
+#[derive(Debug, PartialEq, Eq)]
+enum Wait {
+    News,
+    AWhile,
+    ForEver,
+}
+
+impl State {
+    fn next(&mut self, now: Instant) -> Result<Event, Wait> {
+        let behind = self.before.as_ref().is_some_and(WorkQueue::is_behind);
+        if let Some(event) = self.line.take(behind && !self.closed, now) {
+            return Ok(event);
+        }
+        Err(match (self.line.is_empty(), self.closed) {
+            (false, _) => Wait::AWhile,
+            (true, false) => Wait::News,
+            (true, true) => Wait::ForEver,
+        })
+    }
+}
+
+impl Desk {
+    fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The next one to write; None: all is written, and nobody tells anything any more.
+    async fn next(&self) -> Option<Event> {
+        loop {
+            let mut news = std::pin::pin!(self.news.notified());
+            // Heard from here on: what is told between the look and the wait is not missed.
+            news.as_mut().enable();
+            match self.change(|state| state.next(Instant::now())) {
+                Ok(event) => return Some(event),
+                Err(Wait::ForEver) => return None,
+                Err(Wait::News) => news.await,
+                Err(Wait::AWhile) => {
+                    let _heard = tokio::time::timeout(LOOK, news).await;
+                }
+            }
+        }
     }
 }
 
@@ -101,44 +186,49 @@ impl Cluster {
     /// Begins to write Events. The returned future writes them and ends when every [`Events`] is dropped and all that
     /// was told is written: spawn it, and await it (with a deadline) on the way out.
     pub fn events(&self) -> (Events, impl Future<Output = ()> + Send + use<>) {
-        let (queue, mut told) = mpsc::channel(QUEUE);
-        let events = Events {
-            queue,
-            dropped: Arc::default(),
-        };
-        let mut writer = Writer {
+        let desk = Arc::new(Desk {
+            state: Mutex::default(),
+            news: Notify::new(),
+            requests: self.requests.clone(),
+        });
+        let writers = [(); WRITERS].map(|()| Writer {
             // What was done while it led is told even if it no longer leads: an Event changes nothing.
             wire: self.own.unleashed(),
-            memory: Memory::default(),
-            serial: 0,
-        };
+            desk: Arc::clone(&desk),
+        });
+        let door = Arc::new(Door(desk));
         let writing = async move {
-            while let Some(event) = told.recv().await {
-                writer.write(event).await;
-            }
+            let all = writers.into_iter().map(Writer::write_all);
+            let _each_ended: Vec<()> = futures::future::join_all(all).await;
         };
-        (events, writing)
+        (Events { door }, writing)
     }
 }
 
 struct Writer {
     wire: Wire,
-    memory: Memory,
-    serial: u64,
+    desk: Arc<Desk>,
 }
 
 impl Writer {
-    async fn write(&mut self, mut event: Event) {
-        event.message = clipped(&text::lines(&event.message), NOTE);
-        let told = match self.memory.recall(&event, Instant::now()) {
-            Recall::TooMuch => return,
-            Recall::Again { name, count } => self.count(&event, &name, count).await,
+    async fn write_all(self) {
+        while let Some(event) = self.desk.next().await {
+            self.write(&event).await;
+            let about = &event.involved;
+            self.desk.change(|state| state.line.written(about));
+        }
+    }
+
+    async fn write(&self, event: &Event) {
+        let recall = |state: &mut State| state.memory.recall(event, Instant::now());
+        let told = match self.desk.change(recall) {
+            Recall::Again { name, count } => self.count(event, &name, count).await,
             Recall::New => Ok(false),
         };
         let told = match told {
             Ok(true) => Ok(()),
             // New, or the Event is gone by now: the API server keeps them for an hour.
-            Ok(false) => self.create(&event).await,
+            Ok(false) => self.create(event).await,
             Err(why) => Err(why),
         };
         if let Err(why) = told {
@@ -166,18 +256,19 @@ impl Writer {
         }
     }
 
-    async fn create(&mut self, event: &Event) -> Result<(), CallError> {
-        self.serial += 1;
+    async fn create(&self, event: &Event) -> Result<(), CallError> {
+        let serial = self.desk.change(|state| {
+            state.serial += 1;
+            state.serial
+        });
         let object = clipped(&event.involved.name, 200);
         // The nanosecond names it as client-go does; the serial keeps two of one nanosecond apart.
-        let unique = event
-            .at
-            .as_nanosecond()
-            .wrapping_add(i128::from(self.serial));
+        let unique = event.at.as_nanosecond().wrapping_add(i128::from(serial));
         let name = format!("{}.{unique:x}", object.trim_end_matches(['…', '.', '-']));
         let at = address(event, &name);
         self.wire.create(&at, &rendered(event, &name)).await?;
-        self.memory.remember(event, name, Instant::now());
+        let told = |state: &mut State| state.memory.remember(event, name, Instant::now());
+        self.desk.change(told);
         Ok(())
     }
 }
@@ -238,128 +329,12 @@ fn seconds(at: Timestamp) -> String {
     at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
-/// What was told lately.
-#[derive(Default)]
-struct Memory {
-    told: IndexMap<Key, Told>,
-    talkers: IndexMap<Involved, Talker>,
-}
-
-type Key = (
-    String,
-    &'static str,
-    bool,
-    String,
-    String,
-    BTreeMap<String, String>,
-);
-
-struct Told {
-    name: String,
-    count: u32,
-    first: Instant,
-}
-
-struct Talker {
-    left: u32,
-    since: Instant,
-}
-
-#[derive(Debug, PartialEq, Eq)]
-enum Recall {
-    New,
-    Again { name: String, count: u32 },
-    TooMuch,
-}
-
-impl Memory {
-    fn recall(&mut self, event: &Event, now: Instant) -> Recall {
-        if !self.may_talk(&event.involved, now) {
-            return Recall::TooMuch;
-        }
-        match self.told.get_mut(&key(event)) {
-            Some(told) if now.duration_since(told.first) < WINDOW => {
-                told.count = told.count.saturating_add(1);
-                Recall::Again {
-                    name: told.name.clone(),
-                    count: told.count,
-                }
-            }
-            _ => Recall::New,
-        }
-    }
-
-    fn remember(&mut self, event: &Event, name: String, now: Instant) {
-        self.told.shift_remove(&key(event));
-        if self.told.len() >= REMEMBERED {
-            self.told.drain(..REMEMBERED / 4);
-        }
-        self.told.insert(
-            key(event),
-            Told {
-                name,
-                count: 1,
-                first: now,
-            },
-        );
-    }
-
-    fn may_talk(&mut self, who: &Involved, now: Instant) -> bool {
-        let who = Involved {
-            resource_version: String::new(),
-            ..who.clone()
-        };
-        if self.talkers.len() >= REMEMBERED && !self.talkers.contains_key(&who) {
-            self.talkers.drain(..REMEMBERED / 4);
-        }
-        let talker = self.talkers.entry(who).or_insert(Talker {
-            left: BURST,
-            since: now,
-        });
-        let more = now.duration_since(talker.since).as_secs() / REFILL.as_secs();
-        if more > 0 {
-            talker.left = BURST.min(
-                talker
-                    .left
-                    .saturating_add(u32::try_from(more).unwrap_or(BURST)),
-            );
-            talker.since = now;
-        }
-        let may = talker.left > 0;
-        talker.left = talker.left.saturating_sub(1);
-        may
-    }
-}
-
-fn key(event: &Event) -> Key {
-    let Event {
-        involved,
-        component,
-        warning,
-        reason,
-        message,
-        annotations,
-        ..
-    } = event;
-    let who = format!(
-        "{}/{}/{}/{}",
-        involved.kind, involved.namespace, involved.name, involved.uid
-    );
-    (
-        who,
-        component,
-        *warning,
-        reason.clone(),
-        message.clone(),
-        annotations.clone(),
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::observe::{Kind, Metrics};
 
-    fn event(name: &str, message: &str) -> Event {
+    pub(super) fn event(name: &str, message: &str) -> Event {
         Event {
             involved: Involved {
                 api_version: "kustomize.toolkit.fluxcd.io/v1".into(),
@@ -379,50 +354,6 @@ mod tests {
     }
 
     #[test]
-    fn the_same_happening_is_counted_and_another_is_told() {
-        let (mut memory, now) = (Memory::default(), Instant::now());
-        assert_eq!(memory.recall(&event("web", "a"), now), Recall::New);
-        memory.remember(&event("web", "a"), "web.1".into(), now);
-        let again = Recall::Again {
-            name: "web.1".into(),
-            count: 2,
-        };
-        assert_eq!(memory.recall(&event("web", "a"), now), again);
-        assert_eq!(memory.recall(&event("web", "b"), now), Recall::New);
-        assert_eq!(memory.recall(&event("shop", "a"), now), Recall::New);
-        assert_eq!(memory.recall(&event("web", "a"), now + WINDOW), Recall::New);
-    }
-
-    #[test]
-    fn an_object_that_talks_too_much_is_cut_short_and_the_others_are_heard() {
-        let (mut memory, now) = (Memory::default(), Instant::now());
-        let heard = (0..100)
-            .filter(|n| memory.recall(&event("web", &n.to_string()), now) != Recall::TooMuch)
-            .count();
-        assert_eq!(heard, 25);
-        assert_eq!(memory.recall(&event("shop", "a"), now), Recall::New);
-        assert_eq!(
-            memory.recall(&event("web", "later"), now + REFILL),
-            Recall::New
-        );
-        assert_eq!(
-            memory.recall(&event("web", "later"), now + REFILL),
-            Recall::TooMuch
-        );
-    }
-
-    #[test]
-    fn what_is_remembered_is_bounded() {
-        let (mut memory, now) = (Memory::default(), Instant::now());
-        for n in 0..10_000 {
-            let event = event(&n.to_string(), "a");
-            memory.recall(&event, now);
-            memory.remember(&event, n.to_string(), now);
-        }
-        assert!(memory.told.len() <= REMEMBERED && memory.talkers.len() <= REMEMBERED);
-    }
-
-    #[test]
     fn an_event_is_written_as_flux_events_reads_it() {
         let told = rendered(&event("web", "no"), "web.1");
         assert_eq!(told["involvedObject"]["kind"], "Kustomization");
@@ -430,5 +361,64 @@ mod tests {
         assert_eq!(told["source"]["component"], "kustomize-controller");
         assert_eq!(told["type"], "Warning");
         assert_eq!(told["lastTimestamp"], "2026-02-03T04:05:06Z");
+    }
+
+    fn desk() -> (Arc<Desk>, Events) {
+        let desk = Arc::new(Desk {
+            state: Mutex::default(),
+            news: Notify::new(),
+            requests: Requests::default(),
+        });
+        let door = Arc::new(Door(Arc::clone(&desk)));
+        (desk, Events { door })
+    }
+
+    #[tokio::test]
+    async fn all_that_was_told_is_written_and_then_writing_ends() {
+        let (desk, events) = desk();
+        let writing = tokio::spawn(async move {
+            let mut written = 0;
+            while let Some(event) = desk.next().await {
+                desk.change(|state| state.line.written(&event.involved));
+                written += 1;
+            }
+            written
+        });
+        for nth in 0..2000 {
+            events.clone().tell(event(&nth.to_string(), "a"));
+        }
+        drop(events);
+        assert_eq!(writing.await.unwrap(), 2000);
+    }
+
+    #[test]
+    fn events_give_way_to_a_queue_that_is_behind_until_all_is_over() {
+        let (desk, events) = desk();
+        let queue = Metrics::new().queue(Kind::Kustomization, 4);
+        events.give_way_to(&queue);
+        queue.holds(9, true);
+        for name in ["a", "b"] {
+            events.tell(event(name, "a"));
+        }
+        let next = || desk.change(|state| state.next(Instant::now()));
+        assert_eq!(next(), Err(Wait::AWhile));
+        queue.holds(9, false);
+        assert!(next().is_ok(), "what waits is somebody who hangs");
+        queue.holds(9, true);
+        drop(events);
+        assert!(next().is_ok(), "the process is on its way out");
+        assert_eq!(next(), Err(Wait::ForEver));
+    }
+
+    #[test]
+    fn what_is_dropped_is_counted() {
+        let (desk, events) = desk();
+        for nth in 0..40_000 {
+            let mut event = event(&nth.to_string(), &"x".repeat(NOTE));
+            event.involved.uid = nth.to_string();
+            events.tell(event);
+        }
+        let dropped = desk.requests.drop_events(0);
+        assert!((20_000..40_000).contains(&dropped), "{dropped}");
     }
 }

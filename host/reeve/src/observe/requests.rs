@@ -1,5 +1,5 @@
 //! Requests to the API server: how many there were and what was answered, as client-go counts them, and how long the answers
-//! took, by what was asked.
+//! took, by what was asked; and Events that were never sent.
 
 use std::time::Duration;
 
@@ -29,6 +29,7 @@ struct ErrandLabels {
 pub struct Requests {
     answered: Family<RequestLabels, Counter>,
     took: Timed<ErrandLabels>,
+    events_dropped: Counter,
 }
 
 impl Default for Requests {
@@ -36,6 +37,7 @@ impl Default for Requests {
         Self {
             answered: Family::default(),
             took: Family::new_with_constructor(Buckets::Work),
+            events_dropped: Counter::default(),
         }
     }
 }
@@ -79,6 +81,11 @@ impl Requests {
         self.took.get_or_create(&labels).observe(seconds(took));
     }
 
+    /// So many Events are not written, since there is no room for them to wait. How many there were before.
+    pub fn drop_events(&self, many: u64) -> u64 {
+        self.events_dropped.inc_by(many)
+    }
+
     /// By Flux's name, and by ours.
     pub(super) fn register(&self, registry: &mut Registry) {
         registry.register(
@@ -90,6 +97,11 @@ impl Requests {
             "reeve_api_request_duration_seconds",
             "How long the API server took to answer, by what it was asked for",
             self.took.clone(),
+        );
+        registry.register(
+            "reeve_events_dropped",
+            "Events that were never written because too many were waiting",
+            self.events_dropped.clone(),
         );
     }
 }
