@@ -1,8 +1,10 @@
 //! The one connection to the API server: every request ends in time, and no answer grows without bound.
 //!
 //! kube's own client retries for up to 15 times 1000 seconds, never times out on reading and collects bodies of any
-//! size; here a request has a deadline, an answer a size and a line of a watch a length. It deliberately knows neither
-//! identities nor verbs: [`wire`](super::wire) speaks over it, [`watch`](super::watch) streams over it.
+//! size; here a request has a deadline, an answer a size and a line of a watch a length. Watches as accounts share
+//! connections of their own ([`streams`](super::streams)); the controller's, which are as few as kinds, have one each, and
+//! wait for nobody else's. It deliberately decides nothing by identities or verbs: [`wire`](super::wire) speaks over it,
+//! [`watch`](super::watch) streams over it.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,6 +20,7 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tower::BoxError;
 
+use super::streams::Streams;
 use crate::observe::{Errand, Requests};
 
 /// How many requests are under way at once, as a rule: each needs a connection of its own, and more of them than the API
@@ -107,11 +110,13 @@ pub(super) async fn client(config: &Config) -> Result<kube::Client, ConnectError
             .map_or_else(String::new, |authority| authority.as_str().to_owned()),
         requests: config.requests.clone(),
     };
+    let streams = Streams::of(raw.clone());
     let inner = kube::Client::try_from(raw).map_err(|why| ConnectError::Client(Box::new(why)))?;
     let (patience, limit) = (config.request_timeout, config.answer_limit);
     let turns = Arc::new(Semaphore::new(AT_ONCE));
     let service = tower::service_fn(move |request: Request<Body>| {
         let (inner, counted, turns) = (inner.clone(), counted.clone(), Arc::clone(&turns));
+        let streams = streams.clone();
         async move {
             let (errand, method) = (Errand::of(&request), request.method().clone());
             let _turn = match is_watch(&request) {
@@ -119,7 +124,10 @@ pub(super) async fn client(config: &Config) -> Result<kube::Client, ConnectError
                 false => tokio::time::timeout(TURN, turns.acquire_owned()).await.ok(),
             };
             let begun = Instant::now();
-            let answer = guarded(inner, request, patience, limit).await;
+            let answer = match is_as_another(&request) && is_watch(&request) {
+                true => watched(&streams, inner, request, (patience, limit)).await,
+                false => guarded(inner, request, patience, limit).await,
+            };
             let code = answer.as_ref().ok().map(|answer| answer.status().as_u16());
             let to = (method.as_str(), counted.host.as_str());
             counted.requests.tell(errand, to, code, begun.elapsed());
@@ -159,6 +167,17 @@ pub(super) type Answer = http_body_util::Either<
     http_body_util::combinators::UnsyncBoxBody<Bytes, BoxError>,
 >;
 
+/// The same for a watch that shares a connection where it may.
+async fn watched(
+    streams: &Streams,
+    inner: kube::Client,
+    mut request: Request<Body>,
+    (patience, limit): (Duration, usize),
+) -> Result<Response<Answer>, BoxError> {
+    let shared = streams.board(&mut request).await?;
+    guarded(shared.unwrap_or(inner), request, patience, limit).await
+}
+
 /// Sends a request, and waits so long for its answer, which may be so large; a watch must only begin within that time.
 pub(super) async fn guarded(
     inner: kube::Client,
@@ -192,6 +211,11 @@ pub(super) async fn guarded(
         Ok(answer) => answer,
         Err(_) => Err(TooSlow(patience).into()),
     }
+}
+
+/// Whether it is asked as somebody else than the controller.
+fn is_as_another(request: &Request<Body>) -> bool {
+    request.headers().contains_key("impersonate-user")
 }
 
 fn is_watch(request: &Request<Body>) -> bool {
