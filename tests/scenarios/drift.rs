@@ -1,5 +1,7 @@
 //! What others change of what was applied is changed back at once, or only told; and nothing else costs a run.
 
+mod crowded;
+
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};

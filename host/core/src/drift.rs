@@ -5,6 +5,7 @@
 //! field that we never set, and the echo of our own write leave them as they are. It deliberately fetches nothing and
 //! decides nothing about fields: a change that matters is worth a run, and the run compares.
 
+mod claims;
 mod exact;
 mod fight;
 mod kinds;
@@ -17,6 +18,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use reeve_api::name::NamespacedName;
 use serde_json::Value;
 
+pub use claims::{Claims, Settled};
 pub use exact::Exact;
 pub use fight::Fought;
 pub use kinds::{KindError, WatchedKind, WatchedKinds};

@@ -57,6 +57,7 @@ mod secret;
 mod settle;
 mod sought;
 mod status;
+mod streams;
 mod survey;
 mod takeover;
 mod tenancies;

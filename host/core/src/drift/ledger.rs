@@ -390,9 +390,9 @@ impl Ledger {
         self.watch(target.clone(), Which::Named, BTreeSet::new()) || applied
     }
 
-    /// What is to be watched.
-    pub fn places(&self) -> impl Iterator<Item = &Place> {
-        self.places.keys()
+    /// What is to be watched, and by how many each is needed.
+    pub fn places(&self) -> &BTreeMap<Place, usize> {
+        &self.places
     }
 
     /// Counts a change that others made, and says whether it is put right at once.

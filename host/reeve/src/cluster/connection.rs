@@ -1,9 +1,10 @@
 //! The one connection to the API server: every request ends in time, and no answer grows without bound.
 //!
 //! kube's own client retries for up to 15 times 1000 seconds, never times out on reading and collects bodies of any
-//! size; here a request has a deadline, an answer a size and a line of a watch a length. It deliberately knows neither
-//! verbs nor what an account may: [`wire`](super::wire) speaks over it, [`watch`](super::watch) streams over it, and
-//! [`turns`](super::turns) says who is next.
+//! size; here a request has a deadline, an answer a size and a line of a watch a length. Watches as accounts share
+//! connections of their own ([`streams`](super::streams)); the controller's, which are as few as kinds, have one each, and
+//! wait for nobody else's. It deliberately decides nothing by verbs or by what an account may: [`wire`](super::wire) speaks
+//! over it, [`watch`](super::watch) streams over it, and [`turns`](super::turns) says who is next.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -17,6 +18,7 @@ use kube::client::Body;
 use tokio::time::Instant;
 use tower::BoxError;
 
+use super::streams::Streams;
 use super::turns::{Account, Turns};
 use crate::observe::{Errand, Requests};
 
@@ -101,20 +103,26 @@ pub(super) async fn client(config: &Config) -> Result<kube::Client, ConnectError
             .map_or_else(String::new, |authority| authority.as_str().to_owned()),
         requests: config.requests.clone(),
     };
+    let streams = Streams::of(raw.clone());
     let inner = kube::Client::try_from(raw).map_err(|why| ConnectError::Client(Box::new(why)))?;
     let (patience, limit) = (config.request_timeout, config.answer_limit);
     let turns = Turns::default();
     let service = tower::service_fn(move |request: Request<Body>| {
         let (inner, counted, turns) = (inner.clone(), counted.clone(), turns.clone());
+        let streams = streams.clone();
         async move {
             let (errand, method) = (Errand::of(&request), request.method().clone());
-            let (streams, account) = (is_watch(&request), account(&request));
+            let (watches, account) = (is_watch(&request), account(&request));
+            let as_another = account.is_some();
             let asking = async move {
                 let begun = Instant::now();
-                let answer = guarded(inner, request, patience, limit).await;
+                let answer = match watches && as_another {
+                    true => watched(&streams, inner, request, (patience, limit)).await,
+                    false => guarded(inner, request, patience, limit).await,
+                };
                 (answer, begun.elapsed())
             };
-            let (answer, took) = match streams {
+            let (answer, took) = match watches {
                 true => asking.await,
                 false => turns.within(account, asking).await,
             };
@@ -157,6 +165,17 @@ pub(super) type Answer = http_body_util::Either<
     http_body_util::combinators::UnsyncBoxBody<Bytes, BoxError>,
 >;
 
+/// The same for a watch that shares a connection where it may.
+async fn watched(
+    streams: &Streams,
+    inner: kube::Client,
+    mut request: Request<Body>,
+    (patience, limit): (Duration, usize),
+) -> Result<Response<Answer>, BoxError> {
+    let shared = streams.board(&mut request).await?;
+    guarded(shared.unwrap_or(inner), request, patience, limit).await
+}
+
 /// Sends a request, and waits so long for its answer, which may be so large; a watch must only begin within that time.
 pub(super) async fn guarded(
     inner: kube::Client,
@@ -192,7 +211,7 @@ pub(super) async fn guarded(
     }
 }
 
-/// Whose turn it takes.
+/// Whose turn it takes: nobody's but the controller's own where it asks as itself.
 fn account(request: &Request<Body>) -> Account {
     request.headers().get("impersonate-user").cloned()
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use http::HeaderValue;
 use kube::core::ApiResource;
-use reeve_api::name::{NamespaceName, NamespacedName, ServiceAccountName};
+use reeve_api::name::{NamespaceName, NamespacedName, ServiceAccountName, TenantName};
 use reeve_core::admit::{Account, AdmittedSpec};
 use reeve_core::inventory::ObjectId;
 use reeve_core::plan::{Scope, Scopes};
@@ -45,6 +45,8 @@ pub struct TenantClient {
     /// Of which objects they have, so far.
     pub(super) left: Left,
     account: String,
+    /// Whose watches its own are counted with.
+    pub(super) tenant: TenantName,
     /// The other cluster that it is; None: the controller's own.
     site: Option<Arc<Site>>,
 }
@@ -67,6 +69,7 @@ impl Cluster {
                 yielding: Arc::default(),
                 left: Left::default(),
                 account,
+                tenant: spec.abroad().tenant().clone(),
                 site: None,
             });
         };
@@ -123,6 +126,7 @@ impl TenantClient {
             yielding: Arc::default(),
             left: Left::default(),
             account,
+            tenant: spec.id.namespace.clone().into(),
             site: Some(site),
         }
     }
@@ -139,6 +143,7 @@ impl TenantClient {
             yielding: Arc::default(),
             left: Left::default(),
             account: "the user".to_owned(),
+            tenant: owner.namespace.clone().into(),
             site: None,
         }
     }

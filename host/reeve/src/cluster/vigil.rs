@@ -217,9 +217,10 @@ impl TenantClient {
             let all = looks.each().map(|(check, _)| check);
             let beside = all.filter(|other| kind_of(&other.entry.id) == kind_of(id));
             let objects = beside.cloned().collect();
+            let whose = (&self.tenant, self.account());
             let over = self
                 .lookouts
-                .over(self.account(), &wire, at.address, (desk, objects));
+                .over(whose, &wire, at.address, (desk, objects));
             joined |= matches!(over, Over::Joined(_));
             let lookout = match over {
                 Over::Begun(lookout) | Over::Joined(lookout) => Some(lookout),

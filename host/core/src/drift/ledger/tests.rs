@@ -108,7 +108,7 @@ fn what_a_listing_lacks_is_gone_and_what_was_pruned_is_nobodys() {
     let (pod, all) = ("acme_p_x.io_Pod", [MAP, "acme_b__ConfigMap"]);
     run(&mut ledger, "acme/web", &all, 5);
     run(&mut ledger, "beta/web", &[pod], 5);
-    let places: Vec<Place> = ledger.places().cloned().collect();
+    let places: Vec<Place> = ledger.places().keys().cloned().collect();
     let [shared, own] = &places[..] else {
         panic!("{places:?}");
     };
@@ -129,7 +129,7 @@ fn what_a_listing_lacks_is_gone_and_what_was_pruned_is_nobodys() {
     let gone = Seen::Gone { version: Some(10) };
     assert_eq!(ledger.saw(&id("acme_b__ConfigMap"), gone, secs(2)), None);
     assert!(ledger.forget(&Target::Kustomization(name("beta/web"))));
-    assert_eq!(ledger.places().count(), 1);
+    assert_eq!(ledger.places().keys().count(), 1);
     assert!(ledger.forget(&Target::Kustomization(name("acme/web"))));
     assert!(ledger.known.is_empty() && ledger.holders.is_empty() && ledger.places.is_empty());
 }
@@ -274,7 +274,7 @@ fn a_watch_is_believed_while_it_goes_on_and_has_shown_no_change() {
     let mut ledger = Ledger::default();
     let (who, map) = (name("acme/web"), id(MAP));
     run(&mut ledger, "acme/web", &[MAP], 1);
-    let place = ledger.places().next().cloned().unwrap();
+    let place = ledger.places().keys().next().cloned().unwrap();
     let watched = |ledger: &Ledger, now| {
         let stood = ledger.stood(&who, &map, 7, secs(0), secs(now));
         stood.unwrap().watched
@@ -301,7 +301,7 @@ fn a_job_that_is_gone_wakes_nobody_and_is_looked_for_by_the_next_run() {
     let who = name("acme/web");
     let job = "acme_work_batch_Job";
     run(&mut ledger, "acme/web", &[job], 1);
-    let place = ledger.places().next().cloned().unwrap();
+    let place = ledger.places().keys().next().cloned().unwrap();
     ledger.heard(&place, secs(1));
     let gone = Seen::Gone { version: Some(9) };
     assert_eq!(ledger.saw(&id(job), gone, secs(2)), None);
@@ -351,7 +351,7 @@ fn what_nobody_has_touched_is_known_in_the_state_that_was_seen_last() {
         Some(known.sight.exact().unwrap().version)
     };
     assert_eq!(version(&ledger), None, "nobody watches it");
-    let place = ledger.places().next().unwrap().clone();
+    let place = ledger.places().keys().next().unwrap().clone();
     ledger.heard(&place, secs(1));
     assert_eq!(version(&ledger).as_deref(), Some("5"));
     assert_eq!(
@@ -395,7 +395,7 @@ fn what_was_left_alone_is_not_taken_for_what_was_applied_once_it_asks_no_more() 
     let mut ledger = Ledger::default();
     let places = Place::of_applied(&kinds(), "flux", &inventory);
     ledger.holds(&who, &inventory, places);
-    let place = ledger.places().next().unwrap().clone();
+    let place = ledger.places().keys().next().unwrap().clone();
     ledger.heard(&place, secs(1));
     let asks = json!({"kustomize.toolkit.fluxcd.io/reconcile": "disabled"});
     ledger.stands(&who, &map, Sight::of(&seen(5, asks)), 7, secs(0));

@@ -1,8 +1,8 @@
 //! One watch a kind, namespace and account, shared by all who look out for objects there.
 //!
 //! A watch begins with what is there, so that nothing is missed when it begins anew, and ends when nobody looks out
-//! any more. There are only so many, of one account and in all: a connection each. It deliberately keeps of an object
-//! nothing but what its state amounts to.
+//! any more. There are only so many, of one tenant and in all, and some of them are kept for tenants that have few. It
+//! deliberately keeps of an object nothing but what its state amounts to.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use kube::core::WatchEvent;
+use reeve_api::name::TenantName;
 use reeve_core::health::{Check, Seen};
 use reeve_core::inventory::ObjectId;
 use serde_json::Value;
@@ -20,16 +21,26 @@ use tokio::task::AbortHandle;
 use crate::cluster::refusal::{CallError, Cause};
 use crate::cluster::wire::{Address, Wire};
 
-/// How many watches there are at most.
-const MOST: usize = 256;
-/// How many of them are one account's.
-const MOST_OF_ONE: usize = 8;
+/// How many watches there may be: in all, of one tenant while fewer than so many are there, and of one in any case while
+/// there is any room.
+const HERE: Room = Room {
+    most: 4096,
+    of_one: 256,
+    free: 2048,
+    floor: 8,
+};
+/// The same on another cluster, which is one tenant's.
+const ABROAD: Room = Room {
+    most: 16,
+    of_one: 16,
+    free: 16,
+    floor: 8,
+};
 /// How many objects are looked at at a time for one account.
 const LOOKS_OF_ONE: usize = 4;
 /// How many are in all.
 const LOOKS: usize = 32;
-/// The same on another cluster, which is one tenant's.
-const MOST_ABROAD: usize = 16;
+/// And on another cluster.
 const LOOKS_ABROAD: usize = 8;
 /// How soon a watch that broke off begins anew.
 const AGAIN: Duration = Duration::from_secs(2);
@@ -40,11 +51,20 @@ pub(in crate::cluster) struct Lookouts {
     watches: Mutex<BTreeMap<Key, Weak<Lookout>>>,
     turns: Mutex<BTreeMap<String, Weak<Semaphore>>>,
     looks: Semaphore,
-    most: usize,
+    room: Room,
 }
 
-/// Account, path of the kind, namespace.
-type Key = (String, String, Option<String>);
+/// Whose, as whom, and the path and namespace of the kind.
+type Key = (TenantName, String, String, Option<String>);
+
+/// How many watches there may be.
+#[derive(Debug, Clone, Copy)]
+struct Room {
+    most: usize,
+    of_one: usize,
+    free: usize,
+    floor: usize,
+}
 
 /// Held while an object is looked at.
 pub(super) struct Turn<'a> {
@@ -90,7 +110,7 @@ impl Default for Lookouts {
             watches: Mutex::default(),
             turns: Mutex::default(),
             looks: Semaphore::new(LOOKS),
-            most: MOST,
+            room: HERE,
         }
     }
 }
@@ -100,7 +120,7 @@ impl Lookouts {
     pub(in crate::cluster) fn abroad() -> Self {
         Self {
             looks: Semaphore::new(LOOKS_ABROAD),
-            most: MOST_ABROAD,
+            room: ABROAD,
             ..Self::default()
         }
     }
@@ -109,21 +129,22 @@ impl Lookouts {
     /// as long as that is there.
     pub(super) fn over(
         &self,
-        account: &str,
+        (tenant, account): (&TenantName, &str),
         wire: &Wire,
         at: Address,
         (desk, objects): (&Arc<Desk>, Vec<Check>),
     ) -> Over {
         let path = format!("{}/{}", at.resource.api_version, at.resource.plural);
-        let key: Key = (account.to_owned(), path, at.namespace.clone());
+        let namespace = at.namespace.clone();
+        let key: Key = (tenant.clone(), account.to_owned(), path, namespace);
         let mut watches = lock(&self.watches);
         if let Some(there) = watches.get(&key).and_then(Weak::upgrade) {
             there.readers.tell(desk, objects);
             return Over::Joined(there);
         }
         watches.retain(|_, lookout| lookout.strong_count() > 0);
-        let own = watches.keys().filter(|(whose, ..)| whose == account);
-        if watches.len() >= self.most || own.count() >= MOST_OF_ONE {
+        let own = watches.keys().filter(|(whose, ..)| whose == tenant);
+        if !self.room.has(own.count(), watches.len()) {
             return Over::None;
         }
         let readers = Arc::new(Readers::default());
@@ -153,6 +174,14 @@ impl Lookouts {
             _own: own.acquire_owned().await.ok(),
             _all: self.looks.acquire().await.ok(),
         }
+    }
+}
+
+impl Room {
+    /// Whether a tenant that has so many may have one more, where there are so many in all.
+    fn has(self, own: usize, all: usize) -> bool {
+        let has_share = own < self.floor || (own < self.of_one && all < self.free);
+        all < self.most && has_share
     }
 }
 
@@ -354,7 +383,8 @@ mod tests {
     async fn a_watch_that_breaks_off_says_that_it_shows_nothing_and_shows_all_when_it_begins_anew()
     {
         let (lookouts, desk) = (Lookouts::default(), Arc::new(Desk::default()));
-        let over = || lookouts.over("acme", &away(1), pods(), (&desk, vec![check("a")]));
+        let whose = (&"acme".parse().unwrap(), "acme");
+        let over = || lookouts.over(whose, &away(1), pods(), (&desk, vec![check("a")]));
         let Over::Begun(lookout) = over() else {
             panic!("nothing was watched before")
         };
@@ -364,6 +394,23 @@ mod tests {
         desk.rung().await;
         assert_eq!(desk.taken().keys().collect::<Vec<_>>(), [&id("a")]);
         assert!(matches!(over(), Over::Joined(_)), "it shows nothing twice");
+    }
+
+    #[test]
+    fn some_watches_are_kept_for_tenants_that_have_few() {
+        for (own, all, has) in [
+            (0, 0, true),
+            (255, 255, true),
+            (256, 256, false),
+            (8, 2047, true),
+            (8, 2048, false),
+            (7, 2048, true),
+            (0, 4095, true),
+            (0, 4096, false),
+        ] {
+            assert_eq!(HERE.has(own, all), has, "{own} of {all}");
+        }
+        assert!(ABROAD.has(15, 15) && !ABROAD.has(0, 16));
     }
 
     #[tokio::test]

@@ -1,15 +1,15 @@
 //! The watches over what was applied: one for all of a kind that the platform watches, one a kind, namespace and account for
 //! the rest.
 //!
-//! There are only so many of the latter, of one account and in all: a connection each. Where there are too many, or the
+//! There are only so many of the latter, by shares of tenants (`core::drift::Claims`). Where there are too many, or the
 //! account may not watch, what others change is seen at the next interval; that is said once.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use reeve_api::name::{NamespaceName, NamespacedName};
-use reeve_core::drift::{self, Place, Seen, Which};
+use reeve_api::name::{NamespaceName, NamespacedName, TenantName};
+use reeve_core::drift::{self, Claims, Place, Seen, Which};
 use reeve_core::index::Target;
 use reeve_core::inventory::ObjectId;
 use serde_json::Value;
@@ -20,13 +20,14 @@ use crate::cluster::Glance;
 use crate::context::Context;
 use crate::observe::WatchState;
 
-/// How many watches there are at most as others than the controller; and how many as accounts of one namespace, whoever
-/// makes accounts there, and of one of the platform's.
-const MOST: usize = 256;
-const MOST_OF_ONE: usize = 8;
-const MOST_OF_PLATFORM: usize = 64;
+/// How many watches there are at most as others than the controller, and how many as the accounts of one tenant, the platform's
+/// namespaces among them. A hundred share a connection; here each is a task, and at the API server a watcher of its cache.
+const MOST: usize = 4096;
+const MOST_OF_TENANT: usize = 1024;
 /// How soon it is tried again to watch what was refused: rights come and go.
 const AGAIN: Duration = Duration::from_secs(600);
+/// How long it is gathered what is to be watched: where hundreds are delivered at once, shares are counted once for many.
+const GATHER: Duration = Duration::from_millis(50);
 
 /// Keeps the watches that are needed, and wakes whose pause is over, for as long as it is polled.
 pub(in crate::controller) async fn keep(ctx: Arc<Context>) {
@@ -36,7 +37,7 @@ pub(in crate::controller) async fn keep(ctx: Arc<Context>) {
         let due = ctx.drift.lock().due();
         let now = ctx.drift.now(&ctx);
         tokio::select! {
-            () = ctx.drift.0.moved.notified() => {}
+            () = ctx.drift.0.moved.notified() => tokio::time::sleep(GATHER).await,
             () = until(due.map(|due| due.saturating_sub(now))) => wake_ripe(&ctx),
         }
     }
@@ -56,11 +57,10 @@ fn wake_ripe(ctx: &Context) {
 }
 
 /// The watches there are.
-#[derive(Default)]
 struct Kept {
     watches: BTreeMap<Place, Watch>,
-    /// Those for which there was no room, and who was told so.
-    beyond: BTreeSet<Place>,
+    /// Who wants which of those as others, and has room for it.
+    claims: Claims,
 }
 
 struct Watch(AbortHandle);
@@ -71,54 +71,72 @@ impl Drop for Watch {
     }
 }
 
+impl Default for Kept {
+    fn default() -> Self {
+        Self {
+            watches: BTreeMap::new(),
+            claims: Claims::new(MOST, MOST_OF_TENANT),
+        }
+    }
+}
+
 impl Kept {
     /// Begins what is missing and ends what nobody needs any more.
     fn align(&mut self, ctx: &Arc<Context>) {
-        let wanted: BTreeSet<Place> = ctx.drift.lock().places().cloned().collect();
-        self.watches.retain(|place, _| wanted.contains(place));
-        let mut shares: BTreeMap<String, usize> = BTreeMap::new();
-        for home in self.watches.keys().filter_map(home) {
-            *shares.entry(home.to_owned()).or_default() += 1;
+        let (gone, new) = self.moved(ctx);
+        for place in gone {
+            self.watches.remove(&place);
+            self.claims.leave(&place);
         }
-        let mut all: usize = shares.values().sum();
-        let mut beyond = BTreeSet::new();
-        for place in wanted {
-            if self.watches.contains_key(&place) {
-                continue;
+        for place in new {
+            match owner(ctx, &place) {
+                // Whose it is may be another's later: it counts for this one until nobody wants it watched.
+                Some(tenant) => self.claims.claim(place, tenant),
+                None => self.begin(ctx, place),
             }
-            if let Some(home) = home(&place) {
-                let share = shares.entry(home.to_owned()).or_default();
-                if *share >= most(ctx, home) || all >= MOST {
-                    beyond.insert(place);
-                    continue;
-                }
-                *share += 1;
-                all += 1;
-            }
-            let task = tokio::spawn(watch(Arc::clone(ctx), place.clone()));
-            self.watches.insert(place, Watch(task.abort_handle()));
         }
-        for place in beyond.difference(&self.beyond) {
+        let settled = self.claims.settle();
+        for place in settled.end {
+            self.watches.remove(&place);
+            Drift::lost(ctx, &place);
+        }
+        for place in settled.begin {
+            self.begin(ctx, place);
+        }
+        for place in &settled.beyond {
             told(place, "there are too many watches already");
         }
         ctx.metrics.watches(WatchState::Kept, self.watches.len());
-        ctx.metrics.watches(WatchState::Beyond, beyond.len());
-        self.beyond = beyond;
+        ctx.metrics
+            .watches(WatchState::Beyond, self.claims.beyond());
+    }
+
+    /// What nobody needs any more, and what is to be watched and was not before.
+    fn moved(&self, ctx: &Context) -> (Vec<Place>, Vec<Place>) {
+        let ledger = ctx.drift.lock();
+        let wanted = ledger.places();
+        let known = self.watches.keys().chain(self.claims.places());
+        let gone = known.filter(|place| !wanted.contains_key(*place)).cloned();
+        let is_known = |place: &&Place| self.watches.contains_key(*place) || self.claims.has(place);
+        let new = wanted.keys().filter(|place| !is_known(place)).cloned();
+        (gone.collect(), new.collect())
+    }
+
+    fn begin(&mut self, ctx: &Arc<Context>, place: Place) {
+        let task = tokio::spawn(watch(Arc::clone(ctx), place.clone()));
+        self.watches.insert(place, Watch(task.abort_handle()));
     }
 }
 
-/// The namespace of the account as which a place is watched; None: the controller's own.
-fn home(place: &Place) -> Option<&str> {
-    place.account.as_deref()?.split(':').nth(2)
-}
-
-/// How many watches there are as accounts of a namespace.
-fn most(ctx: &Context, home: &str) -> usize {
-    let home = home.parse::<NamespaceName>();
-    match home.is_ok_and(|home| ctx.grounds.is_platform(&home)) {
-        true => MOST_OF_PLATFORM,
-        false => MOST_OF_ONE,
-    }
+/// Whose account it is as which a place is watched; None: the controller's own.
+fn owner(ctx: &Context, place: &Place) -> Option<TenantName> {
+    let home = place.account.as_deref()?.split(':').nth(2)?;
+    let home: NamespaceName = home.parse().ok()?;
+    let owner = ctx
+        .index
+        .read(|known| known.tenants.owner_of(&ctx.grounds, &home));
+    // What is nobody's just now was somebody's when it was applied.
+    Some(owner.map_or_else(|_| home.into(), |tenant| tenant.name))
 }
 
 fn told(place: &Place, why: &str) {

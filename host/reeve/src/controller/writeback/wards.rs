@@ -2,7 +2,7 @@
 //!
 //! What is shown goes into `core::ward`, one for each WriteBack, and wakes it once nothing changes for a while. A kind in a
 //! namespace is watched once for all WriteBacks of an account (`posts`, `eye`); there are only so many watches, of a tenant and
-//! in all: a connection each. What has none is listed once in an interval (`patrol`). Which are wanted runs say. What an account
+//! in all, by shares. What has none is listed once in an interval (`patrol`). Which are wanted runs say. What an account
 //! may not see is told, and tried again. It deliberately reads no object.
 
 mod eye;

@@ -14,9 +14,10 @@ use super::Wanted;
 use super::eye::Eye;
 use crate::context::Context;
 
-/// How many watches there are at most of all WriteBacks, and of those of a tenant: a connection each, here and at the API
-/// server. A tenant has as many as it wants while there are enough for all, and else what is left for each.
-const MOST: usize = 512;
+/// How many watches there are at most of all WriteBacks, and of those of a tenant: a task each here, and a watcher at the API
+/// server; a hundred share a connection. A tenant has as many as it wants while there are enough for all, and else what is
+/// left for each.
+const MOST: usize = 4096;
 const MOST_OF_TENANT: usize = 256;
 
 /// As whom something is watched, and what.
@@ -201,7 +202,7 @@ mod tests {
             [tenant("small")].into(),
             "there are enough"
         );
-        let others: Vec<TenantName> = (0..6).map(|n| tenant(&format!("other-{n}"))).collect();
+        let others: Vec<TenantName> = (0..60).map(|n| tenant(&format!("other-{n}"))).collect();
         for other in &others {
             posts.count(other, 90);
         }
