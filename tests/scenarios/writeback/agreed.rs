@@ -18,17 +18,10 @@ const LOST: &str =
 /// A tenant whose source has one directory, and that has what is made written into another.
 async fn unlisted<'a>(estate: &'a Estate, name: &str) -> anyhow::Result<Tenant<'a>> {
     let tenant = tenant(estate, name).await?;
-    tenant
-        .annotate("reeve.dev/prune-budget", Some("100%"))
-        .await?;
-    tenant
-        .after(|draft| {
-            draft.commit("app/web.yaml", WEB);
-            draft.delete("web.yaml");
-            draft.set("path", json!("./app"));
-            draft.set_source("ignore", json!("/*\n!/app\n"));
-        })
-        .await?;
+    build_app(&tenant, |draft| {
+        draft.set_source("ignore", json!("/*\n!/app\n"));
+    })
+    .await?;
     let rules = json!([{"resources": ["configmaps"], "labels": "made=yes", "syncTo": "git"}]);
     let mut back = writeback(&tenant, "back", &rules);
     back["spec"]["path"] = json!("backup");

@@ -344,16 +344,7 @@ async fn is_agreed(tenant: &Tenant<'_>, path: &str) -> anyhow::Result<()> {
 /// A tenant that builds `app`, and a WriteBack whose new objects lie beside that, where nobody applies them.
 async fn unbuilt<'a>(estate: &'a Estate, name: &str) -> anyhow::Result<Tenant<'a>> {
     let tenant = tenant(estate, name).await?;
-    tenant
-        .annotate("reeve.dev/prune-budget", Some("100%"))
-        .await?;
-    tenant
-        .after(|draft| {
-            draft.commit("app/web.yaml", WEB);
-            draft.delete("web.yaml");
-            draft.set("path", json!("./app"));
-        })
-        .await?;
+    build_app(&tenant, |_| {}).await?;
     let rules = json!([{"resources": ["configmaps"], "labels": "made=yes", "syncTo": "git"}]);
     let mut back = writeback(&tenant, "back", &rules);
     back["spec"]["newObjects"] = json!({"path": "made/{namespace}/{kind}.{group}-{name}.yaml"});
