@@ -7,7 +7,7 @@ mod begun;
 mod truth;
 
 use anyhow::ensure;
-use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams};
+use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams};
 use reeve_api::reason::Reason;
 use reeve_tests::install::CONFIG;
 use reeve_tests::tenant::Tenant;
@@ -112,11 +112,14 @@ fn claims_image(web: &DynamicObject) -> bool {
 
 /// Somebody paints the tenant's ConfigMap, and it is painted back: whatever came before that has been judged by then.
 async fn is_judged(tenant: &Tenant<'_>) -> anyhow::Result<()> {
-    let maps = tenant.api("v1", "ConfigMap");
+    is_painted_back(&tenant.api("v1", "ConfigMap")).await
+}
+
+async fn is_painted_back(maps: &Api<DynamicObject>) -> anyhow::Result<()> {
     let red = json!({"data": {"colour": "red"}});
     maps.patch("settings", &by("painter"), &Patch::Merge(&red))
         .await?;
-    wait::for_object(&maps, "settings", "it is green again", |map| {
+    wait::for_object(maps, "settings", "it is green again", |map| {
         objects::text(&map.data, "/data/colour") == Some("green")
     })
     .await?;

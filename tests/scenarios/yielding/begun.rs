@@ -276,13 +276,7 @@ fn what_is_deleted_under_a_rule_of_the_platform_stays_so_though_no_policy_is_ask
 
         let maps = objects::api(estate.admin(), "v1", "ConfigMap", Some(&name));
         maps.delete("extra", &DeleteParams::default()).await?;
-        let red = json!({"data": {"colour": "red"}});
-        maps.patch("settings", &by("painter"), &Patch::Merge(&red))
-            .await?;
-        wait::for_object(&maps, "settings", "it is green again", |map| {
-            objects::text(&map.data, "/data/colour") == Some("green")
-        })
-        .await?;
+        is_painted_back(&maps).await?;
         ensure!(maps.get_opt("extra").await?.is_none(), "it was made again");
         Ok(())
     });
