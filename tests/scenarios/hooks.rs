@@ -93,6 +93,15 @@ async fn another_run(tenant: &Tenant<'_>, interval: &str) -> anyhow::Result<()> 
     Ok(())
 }
 
+/// Commits a hook that runs before, and waits until that is over and what is there is applied.
+async fn migrate(tenant: &Tenant<'_>) -> anyhow::Result<()> {
+    let hook = file(&job("migrate", "PreSync", "", Pod::Runs));
+    let commit = tenant.commit([("migrate.yaml", hook)])?;
+    tenant.call_hook().await?;
+    tenant.applied(&commit).await?;
+    Ok(())
+}
+
 #[test]
 fn what_runs_before_is_over_before_anything_is_applied_and_what_runs_after_comes_after() {
     scenario(async {
@@ -181,12 +190,7 @@ fn a_hook_that_fails_stops_the_sync_and_the_hooks_for_that_run_once() {
         let after = (uid(&tenant, "migrate").await?, uid(&tenant, "sorry").await?);
         ensure!(before == after, "neither runs twice");
 
-        let commit = tenant.commit([(
-            "migrate.yaml",
-            file(&job("migrate", "PreSync", "", Pod::Runs)),
-        )])?;
-        tenant.call_hook().await?;
-        tenant.applied(&commit).await?;
+        migrate(&tenant).await?;
         ensure!(colour(&tenant).await? == "red");
         ensure!(uid(&tenant, "migrate").await? != before.0);
         ensure!(

@@ -24,7 +24,7 @@ mod users;
 use kube::api::{Api, DynamicObject, Patch, PatchParams};
 use reeve_tests::git::git;
 use reeve_tests::install::CONFIG;
-use reeve_tests::tenant::Tenant;
+use reeve_tests::tenant::{Draft, Tenant};
 use reeve_tests::{Estate, objects, wait};
 use serde_json::{Value, json};
 
@@ -39,6 +39,26 @@ async fn tenant<'a>(estate: &'a Estate, name: &str) -> anyhow::Result<Tenant<'a>
     git(tenant.repo().bare(), ["config", "http.receivepack", "true"])?;
     tenant.push(&[("web.yaml", Some(WEB))]).await?;
     Ok(tenant)
+}
+
+/// However much of the tenant's goes at once, nothing asks about it.
+async fn all_may_go(tenant: &Tenant<'_>) -> anyhow::Result<()> {
+    let budget = ("reeve.dev/prune-budget", Some("100%"));
+    tenant.annotate(budget.0, budget.1).await
+}
+
+/// Has the tenant's Kustomization build `app`, where the Deployment is from then on; with more that changes at once.
+async fn build_app(tenant: &Tenant<'_>, more: impl FnOnce(&mut Draft)) -> anyhow::Result<()> {
+    all_may_go(tenant).await?;
+    tenant
+        .after(|draft| {
+            draft.commit("app/web.yaml", WEB);
+            draft.delete("web.yaml");
+            draft.set("path", json!("./app"));
+            more(draft);
+        })
+        .await?;
+    Ok(())
 }
 
 /// A WriteBack of the tenant by these rules, which writes soon.

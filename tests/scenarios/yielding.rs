@@ -7,7 +7,7 @@ mod begun;
 mod truth;
 
 use anyhow::ensure;
-use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams};
+use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams};
 use reeve_api::reason::Reason;
 use reeve_tests::install::CONFIG;
 use reeve_tests::tenant::Tenant;
@@ -112,11 +112,14 @@ fn claims_image(web: &DynamicObject) -> bool {
 
 /// Somebody paints the tenant's ConfigMap, and it is painted back: whatever came before that has been judged by then.
 async fn is_judged(tenant: &Tenant<'_>) -> anyhow::Result<()> {
-    let maps = tenant.api("v1", "ConfigMap");
+    is_painted_back(&tenant.api("v1", "ConfigMap")).await
+}
+
+async fn is_painted_back(maps: &Api<DynamicObject>) -> anyhow::Result<()> {
     let red = json!({"data": {"colour": "red"}});
     maps.patch("settings", &by("painter"), &Patch::Merge(&red))
         .await?;
-    wait::for_object(&maps, "settings", "it is green again", |map| {
+    wait::for_object(maps, "settings", "it is green again", |map| {
         objects::text(&map.data, "/data/colour") == Some("green")
     })
     .await?;
@@ -285,59 +288,83 @@ fn policy_is_asked_about_what_will_be_and_not_about_what_is_sent() {
     });
 }
 
+const EXTRA: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: extra\ndata: {}\n";
+const TWO: &str = "[{name: A, value: '1'}, {name: B, value: '1'}]";
+const THREE: &str = "[{name: A, value: '1'}, {name: B, value: '1'}, {name: C, value: '1'}]";
+
 /// The Deployment with this variable in the place of its other settings.
 fn with_env(env: &str) -> String {
     format!("{}          env: {env}\n", manifest(1, 1))
+}
+
+/// A tenant with a Deployment of two variables and a ConfigMap, of which the cluster is right.
+async fn with_variables<'a>(estate: &'a Estate, name: &str) -> anyhow::Result<Tenant<'a>> {
+    let tenant = estate.healthy_tenant(name).await?;
+    let web = with_env(TWO);
+    let files = [
+        ("web.yaml", Some(web.as_str())),
+        ("extra.yaml", Some(EXTRA)),
+    ];
+    tenant.push(&files).await?;
+    let names = json!(["web", "extra"]);
+    let rule = json!([{"names": names, "syncTo": "git", "onDelete": "delete"}]);
+    write_back(&tenant, rule).await?;
+    Ok(tenant)
+}
+
+/// The variables of the Deployment, by their names.
+fn variables(web: &DynamicObject) -> Vec<&str> {
+    let env = &web.data["spec"]["template"]["spec"]["containers"][0]["env"];
+    let env = env.as_array().into_iter().flatten();
+    env.filter_map(|one| one["name"].as_str()).collect()
+}
+
+/// Somebody takes a variable out, and the whole ConfigMap away.
+async fn taken_out(tenant: &Tenant<'_>) -> anyhow::Result<()> {
+    let taken = json!([{"name": "web", "env": [{"name": "B", "$patch": "delete"}]}]);
+    let change = json!({"spec": {"template": {"spec": {"containers": taken}}}});
+    let webs = tenant.api("apps/v1", "Deployment");
+    webs.patch("web", &by("kubectl-edit"), &Patch::Strategic(&change))
+        .await?;
+    let maps = tenant.api("v1", "ConfigMap");
+    maps.delete("extra", &DeleteParams::default()).await?;
+    Ok(())
+}
+
+/// The Deployment has those variables, and the ConfigMap is not there.
+async fn stays_so(tenant: &Tenant<'_>, about: &str, want: &[&str]) -> anyhow::Result<()> {
+    let web = tenant.api("apps/v1", "Deployment").get("web").await?;
+    let now = variables(&web);
+    ensure!(now == want, "{about}: {now:?}");
+    let extra = tenant.api("v1", "ConfigMap").get_opt("extra").await?;
+    ensure!(extra.is_none(), "{about}: it was made again");
+    Ok(())
 }
 
 #[test]
 fn what_is_taken_out_or_deleted_on_the_cluster_stays_so_and_what_git_adds_is_applied() {
     scenario(async {
         let estate = Estate::shared().await?;
-        let tenant = estate.healthy_tenant("yields-gone").await?;
-        let both = with_env("[{name: A, value: '1'}, {name: B, value: '1'}]");
-        let extra = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: extra\ndata: {}\n";
-        let files = [
-            ("web.yaml", Some(both.as_str())),
-            ("extra.yaml", Some(extra)),
-        ];
-        tenant.push(&files).await?;
-        let names = json!(["web", "extra"]);
-        write_back(
-            &tenant,
-            json!([{"names": names, "syncTo": "git", "onDelete": "delete"}]),
-        )
-        .await?;
-
-        let webs = tenant.api("apps/v1", "Deployment");
-        let taken = json!([{"name": "web", "env": [{"name": "B", "$patch": "delete"}]}]);
-        let change = json!({"spec": {"template": {"spec": {"containers": taken}}}});
-        webs.patch("web", &by("kubectl-edit"), &Patch::Strategic(&change))
-            .await?;
-        let maps = tenant.api("v1", "ConfigMap");
-        maps.delete("extra", &DeleteParams::default()).await?;
+        let tenant = with_variables(estate, "yields-gone").await?;
+        taken_out(&tenant).await?;
         is_judged(&tenant).await?;
-        let env = |web: &DynamicObject| {
-            let env = &web.data["spec"]["template"]["spec"]["containers"][0]["env"];
-            let env = env.as_array().into_iter().flatten();
-            env.filter_map(|one| one["name"].as_str().map(str::to_owned))
-                .collect::<Vec<_>>()
-        };
-        let now = env(&webs.get("web").await?);
-        ensure!(now == ["A"], "{now:?}");
-        ensure!(maps.get_opt("extra").await?.is_none(), "it was made again");
+        stays_so(&tenant, "put right", &["A"]).await?;
 
-        let three =
-            with_env("[{name: A, value: '1'}, {name: B, value: '1'}, {name: C, value: '1'}]");
+        let three = with_env(THREE);
         tenant.push(&[("web.yaml", Some(&three))]).await?;
-        let now = env(&webs.get("web").await?);
-        ensure!(now == ["A", "C"], "{now:?}");
-        ensure!(maps.get_opt("extra").await?.is_none(), "it was made again");
+        stays_so(&tenant, "pushed", &["A", "C"]).await?;
 
         let backs = tenant.api("reeve.dev/v1alpha1", "WriteBack");
         backs.delete("back", &DeleteParams::default()).await?;
+        let (maps, webs) = (
+            tenant.api("v1", "ConfigMap"),
+            tenant.api("apps/v1", "Deployment"),
+        );
         wait::for_object(&maps, "extra", "it is there", |_| true).await?;
-        wait::for_object(&webs, "web", "it has all three", |web| env(web).len() == 3).await?;
+        wait::for_object(&webs, "web", "it has all three", |web| {
+            variables(web).len() == 3
+        })
+        .await?;
         Ok(())
     });
 }

@@ -184,6 +184,13 @@ impl Repo {
         Ok(self)
     }
 
+    /// Takes over what the server's `main` is now, and nothing else.
+    pub fn pull(&self) -> anyhow::Result<&Self> {
+        self.run(["fetch", "--quiet", "origin", "main"])?;
+        self.run(["reset", "--quiet", "--hard", "FETCH_HEAD"])?;
+        Ok(self)
+    }
+
     /// Writes one file, commits and pushes, and gives the commit's id.
     pub fn publish(&self, path: &str, content: impl AsRef<[u8]>) -> anyhow::Result<String> {
         self.write(path, content)?;

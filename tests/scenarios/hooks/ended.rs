@@ -6,7 +6,7 @@ use reeve_api::reason::Reason;
 use reeve_tests::{Estate, scenario, wait};
 use serde_json::{Value, json};
 
-use super::{Pod, another_run, colour, file, hooks, job, settings, uid};
+use super::{Pod, another_run, colour, file, hooks, job, migrate, settings, uid};
 use crate::replaced::keep;
 use crate::waves::{gate, waits};
 
@@ -98,12 +98,7 @@ fn a_hook_of_the_last_sync_that_is_slow_to_go_holds_up_its_own_wave_and_nobody_e
     scenario(async {
         let estate = Estate::shared().await?;
         let tenant = estate.healthy_tenant("reluctant").await?;
-        let commit = tenant.commit([(
-            "migrate.yaml",
-            file(&job("migrate", "PreSync", "", Pod::Runs)),
-        )])?;
-        tenant.call_hook().await?;
-        tenant.applied(&commit).await?;
+        migrate(&tenant).await?;
         let jobs = tenant.api("batch/v1", "Job");
         let old = keep(&jobs, "migrate", true).await?;
         let commit = tenant.commit([("settings.yaml", settings("red"))])?;

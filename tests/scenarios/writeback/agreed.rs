@@ -15,28 +15,13 @@ use crate::outage::rough;
 const LOST: &str =
     "kubernetes counts (registry.local/web:hot), the other had registry.local/web:cold";
 
-/// The work tree of a person who has what the server has.
-fn pulled<'t>(tenant: &'t Tenant<'_>) -> anyhow::Result<&'t reeve_tests::git::Repo> {
-    let repo = tenant.repo();
-    repo.run(["fetch", "--quiet", "origin", "main"])?;
-    repo.run(["reset", "--quiet", "--hard", "FETCH_HEAD"])?;
-    Ok(repo)
-}
-
 /// A tenant whose source has one directory, and that has what is made written into another.
 async fn unlisted<'a>(estate: &'a Estate, name: &str) -> anyhow::Result<Tenant<'a>> {
     let tenant = tenant(estate, name).await?;
-    tenant
-        .annotate("reeve.dev/prune-budget", Some("100%"))
-        .await?;
-    tenant
-        .after(|draft| {
-            draft.commit("app/web.yaml", WEB);
-            draft.delete("web.yaml");
-            draft.set("path", json!("./app"));
-            draft.set_source("ignore", json!("/*\n!/app\n"));
-        })
-        .await?;
+    build_app(&tenant, |draft| {
+        draft.set_source("ignore", json!("/*\n!/app\n"));
+    })
+    .await?;
     let rules = json!([{"resources": ["configmaps"], "labels": "made=yes", "syncTo": "git"}]);
     let mut back = writeback(&tenant, "back", &rules);
     back["spec"]["path"] = json!("backup");
@@ -60,9 +45,11 @@ async fn make(maps: &Api<DynamicObject>, name: &str) -> anyhow::Result<()> {
 
 /// What git alone changes of such a ConfigMap stays, beside what changes on the cluster; and what both change is told.
 async fn both_change(tenant: &Tenant<'_>, name: &str, path: &str) -> anyhow::Result<()> {
-    let maps = tenant.api("v1", "ConfigMap");
+    let (maps, person) = (tenant.api("v1", "ConfigMap"), tenant.repo());
     let text = written(tenant, path, "a: first").await?;
-    pulled(tenant)?.publish(path, text.replace("c: made", "c: mine"))?;
+    person
+        .pull()?
+        .publish(path, text.replace("c: made", "c: mine"))?;
     tenant.call_hook().await?;
     applied(tenant).await?;
     let before = commits(tenant)?;
@@ -73,7 +60,9 @@ async fn both_change(tenant: &Tenant<'_>, name: &str, path: &str) -> anyhow::Res
     let text = written(tenant, path, "a: second").await?;
     ensure!(text.contains("c: mine"), "{text}");
 
-    pulled(tenant)?.publish(path, text.replace("a: second", "a: git"))?;
+    person
+        .pull()?
+        .publish(path, text.replace("a: second", "a: git"))?;
     change(&maps, name, "kubectl-edit", &to("third")).await?;
     written(tenant, path, "a: third").await?;
     conflict_is_told(tenant, "kubernetes counts (third), the other had git").await

@@ -244,9 +244,8 @@ fn nothing_is_written_where_a_neighbour_of_the_same_repository_builds() {
             draft.set("path", json!("./mine"));
         })
         .await?;
-        let budget = ("reeve.dev/prune-budget", Some("100%"));
-        one.annotate(budget.0, budget.1).await?;
-        other.annotate(budget.0, budget.1).await?;
+        all_may_go(&one).await?;
+        all_may_go(&other).await?;
         other
             .after(|draft| {
                 draft.set_source("url", json!(url));
@@ -307,8 +306,7 @@ fn in_a_repository_of_several_tenants_a_lent_login_writes_where_the_platform_say
             tenant(estate, "wb-beside").await?,
         );
         for tenant in [&one, &other] {
-            let budget = ("reeve.dev/prune-budget", Some("100%"));
-            tenant.annotate(budget.0, budget.1).await?;
+            all_may_go(tenant).await?;
         }
         let source = one.sources().get(one.name()).await?;
         let url = objects::text(&source.data, "/spec/url").unwrap_or_default();

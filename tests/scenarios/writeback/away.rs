@@ -35,17 +35,11 @@ async fn beside<'a>(estate: &'a Estate, name: &str) -> anyhow::Result<Tenant<'a>
     // Nobody has ever seen it on the cluster: it is no evidence that it was deleted.
     let ghost = SETTINGS.replace("name: settings", "name: ghost");
     let ghost_file = made(&tenant, "ghost");
-    let budget = ("reeve.dev/prune-budget", Some("100%"));
-    tenant.annotate(budget.0, budget.1).await?;
-    tenant
-        .after(|draft| {
-            draft.commit("app/web.yaml", WEB);
-            draft.commit("app/settings.yaml", SETTINGS);
-            draft.commit(&ghost_file, &ghost);
-            draft.delete("web.yaml");
-            draft.set("path", json!("./app"));
-        })
-        .await?;
+    build_app(&tenant, |draft| {
+        draft.commit("app/settings.yaml", SETTINGS);
+        draft.commit(&ghost_file, &ghost);
+    })
+    .await?;
     let rules = json!([
         {"resources": ["configmaps"], "names": ["settings", "ghost"], "syncTo": "git", "onDelete": "delete"},
         {"resources": ["configmaps"], "labels": "goes=made", "syncTo": "git", "onDelete": "delete"},

@@ -15,8 +15,7 @@ fn a_base_that_others_use_is_not_edited_where_the_source_leaves_these_out() {
         let estate = Estate::shared().await?;
         let tenant = tenant(estate, "wb-hidden").await?;
         let overlay = "resources:\n- ../base\n";
-        let budget = ("reeve.dev/prune-budget", Some("100%"));
-        tenant.annotate(budget.0, budget.1).await?;
+        all_may_go(&tenant).await?;
         tenant
             .after(|draft| {
                 draft.commit("base/web.yaml", WEB);
@@ -207,9 +206,7 @@ fn after_a_start_no_new_file_is_written_before_it_is_known_what_secrets_hold_whe
         let tenant = tenant(&estate, "wb-unlearnt").await?;
         let own = put_in(&tenant, "login").await?;
         let other = put_in(&tenant, "database").await?;
-        tenant
-            .annotate("reeve.dev/prune-budget", Some("100%"))
-            .await?;
+        all_may_go(&tenant).await?;
         tenant
             .after(|draft| {
                 draft.commit("app/used.yaml", using("used"));
@@ -279,8 +276,7 @@ fn a_changed_field_holds_no_secret_of_another_kustomization() {
                 "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {name}\ndata:\n  text: {text}\n"
             )
         };
-        let budget = ("reeve.dev/prune-budget", Some("100%"));
-        tenant.annotate(budget.0, budget.1).await?;
+        all_may_go(&tenant).await?;
         tenant
             .after(|draft| {
                 draft.commit("web/web.yaml", map("web", "plain"));

@@ -6,7 +6,9 @@ use reeve_tests::git::{Repo, git};
 use reeve_tests::{Estate, install, objects, scenario, wait};
 use serde_json::json;
 
-use super::recovery::{created, has_looked, is_applied, is_left, make, platform};
+use super::recovery::{
+    created, has_looked, has_nothing_to_say, is_applied, is_left, make, platform, says,
+};
 use super::*;
 
 /// How many Pods the StatefulSet has, each with a claim of its own.
@@ -73,7 +75,7 @@ impl Db {
             {"resources": ["persistentvolumeclaims"], "namespaces": [self.name], "syncTo": "git"},
             {"resources": ["persistentvolumes"], "labels": format!("db={}", self.name), "syncTo": "git"},
         ]);
-        install::list(&platform(&self.name, url, &rules)).to_string()
+        platform(&self.name, url, &rules)
     }
 
     fn api(&self, estate: &Estate, version: &str, kind: &str) -> Api<DynamicObject> {
@@ -103,16 +105,6 @@ impl Db {
         }
         Ok(())
     }
-}
-
-/// Waits until a file at the head of the server holds these words, and returns it.
-async fn says(repo: &Repo, path: &str, words: &str) -> anyhow::Result<String> {
-    let at = format!("main:cluster/{path}");
-    let look = || async {
-        let text = git(repo.bare(), ["show", at.as_str()]).ok()?;
-        text.contains(words).then_some(text)
-    };
-    wait::until(wait::PATIENCE, &format!("{path} holds {words:?}"), look).await
 }
 
 /// A repository that a cluster applies and writes back to, with these files.
@@ -198,15 +190,7 @@ fn an_empty_cluster_gives_a_stateful_set_the_claims_that_it_had_before_it_makes_
             volumes.is_some() && volumes < claims && claims < set,
             "a StatefulSet makes each claim that it does not find: {order:?}"
         );
-        // And it has nothing to say that is not in git.
-        has_looked(&fresh, &db.name).await?;
-        let now = git(repo.bare(), ["rev-parse", "main"])?;
-        ensure!(
-            now == head,
-            "{}",
-            git(repo.bare(), ["log", "-p", "-1", "main"])?
-        );
-        Ok(())
+        has_nothing_to_say(&fresh, &db.name, &repo, &head).await
     });
 }
 
@@ -240,13 +224,7 @@ fn a_claim_and_a_volume_that_people_keep_in_git_name_each_other_once_they_are_bo
         // Both are the same by now, so that it is said once.
         is_applied(estate, &db.name, &repo).await?;
         let head = git(repo.bare(), ["rev-parse", "main"])?;
-        has_looked(estate, &db.name).await?;
-        let now = git(repo.bare(), ["rev-parse", "main"])?;
-        ensure!(
-            now == head,
-            "{}",
-            git(repo.bare(), ["log", "-p", "-1", "main"])?
-        );
+        has_nothing_to_say(estate, &db.name, &repo, &head).await?;
         let back = objects::api(estate.admin(), API, "WriteBack", Some(install::PLATFORM));
         let back = back.get(&db.name).await?;
         let refused = back.data.pointer("/status/refused");

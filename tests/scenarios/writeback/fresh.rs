@@ -329,14 +329,6 @@ fn what_a_cluster_gives_to_a_service_is_in_no_file() {
     });
 }
 
-/// The work tree of a person who has what the server has.
-fn pulled<'t>(tenant: &'t Tenant<'_>) -> anyhow::Result<&'t reeve_tests::git::Repo> {
-    let repo = tenant.repo();
-    repo.run(["fetch", "--quiet", "origin", "main"])?;
-    repo.run(["reset", "--quiet", "--hard", "FETCH_HEAD"])?;
-    Ok(repo)
-}
-
 /// Waits until it is remembered that a file was as its object.
 async fn is_agreed(tenant: &Tenant<'_>, path: &str) -> anyhow::Result<()> {
     let what = format!("{path} was as its object");
@@ -352,16 +344,7 @@ async fn is_agreed(tenant: &Tenant<'_>, path: &str) -> anyhow::Result<()> {
 /// A tenant that builds `app`, and a WriteBack whose new objects lie beside that, where nobody applies them.
 async fn unbuilt<'a>(estate: &'a Estate, name: &str) -> anyhow::Result<Tenant<'a>> {
     let tenant = tenant(estate, name).await?;
-    tenant
-        .annotate("reeve.dev/prune-budget", Some("100%"))
-        .await?;
-    tenant
-        .after(|draft| {
-            draft.commit("app/web.yaml", WEB);
-            draft.delete("web.yaml");
-            draft.set("path", json!("./app"));
-        })
-        .await?;
+    build_app(&tenant, |_| {}).await?;
     let rules = json!([{"resources": ["configmaps"], "labels": "made=yes", "syncTo": "git"}]);
     let mut back = writeback(&tenant, "back", &rules);
     back["spec"]["newObjects"] = json!({"path": "made/{namespace}/{kind}.{group}-{name}.yaml"});
@@ -381,7 +364,7 @@ fn what_a_person_changes_in_the_file_of_a_new_object_stays_and_what_both_change_
         is_agreed(&tenant, &path).await?;
 
         let theirs = text.replace("c: made", "c: mine # by hand");
-        pulled(&tenant)?.publish(&path, &theirs)?;
+        tenant.repo().pull()?.publish(&path, &theirs)?;
         tenant.call_hook().await?;
         applied(&tenant).await?;
         let before = commits(&tenant)?;
@@ -398,7 +381,7 @@ fn what_a_person_changes_in_the_file_of_a_new_object_stays_and_what_both_change_
         ensure!(!message.contains("Changed on both sides"), "{message}");
 
         let theirs = text.replace("a: second", "a: git");
-        pulled(&tenant)?.publish(&path, &theirs)?;
+        tenant.repo().pull()?.publish(&path, &theirs)?;
         change(&maps, "kept", "kubectl-edit", &to("third")).await?;
         written(&tenant, &path, "a: third").await?;
         let words = "kubernetes counts (third), the other had git";
@@ -425,7 +408,7 @@ fn a_file_of_a_new_object_that_a_person_takes_out_stays_out_until_the_object_cha
         written(&tenant, &path, "a: first").await?;
         is_agreed(&tenant, &path).await?;
 
-        pulled(&tenant)?;
+        tenant.repo().pull()?;
         tenant.push(&[(path.as_str(), None)]).await?;
         let before = commits(&tenant)?;
         looked(&tenant, "back").await?;

@@ -91,16 +91,7 @@ async fn begin_any(tenant: &Tenant<'_>) -> anyhow::Result<()> {
 /// A tenant whose Kustomization builds a directory of its own.
 async fn apart<'a>(estate: &'a Estate, name: &str) -> anyhow::Result<Tenant<'a>> {
     let tenant = tenant(estate, name).await?;
-    tenant
-        .annotate("reeve.dev/prune-budget", Some("100%"))
-        .await?;
-    tenant
-        .after(|draft| {
-            draft.commit("app/web.yaml", WEB);
-            draft.delete("web.yaml");
-            draft.set("path", json!("./app"));
-        })
-        .await?;
+    build_app(&tenant, |_| {}).await?;
     is_mighty(&tenant, tenant.name()).await?;
     Ok(tenant)
 }

@@ -41,9 +41,7 @@ const PROPERTIES: &str = "# The shop.\ncolour=green\nsize=small\n";
 /// A base of which two overlays are made; the tenant has one of them.
 async fn overlaid<'a>(estate: &'a Estate, name: &str, base: &str) -> anyhow::Result<Tenant<'a>> {
     let tenant = tenant(estate, name).await?;
-    tenant
-        .annotate("reeve.dev/prune-budget", Some("100%"))
-        .await?;
+    all_may_go(&tenant).await?;
     tenant
         .after(|draft| {
             draft.commit("base/kustomization.yaml", "resources: [web.yaml]\n");

@@ -89,7 +89,7 @@ impl Shop {
         })
     }
 
-    fn platform(&self, url: &str) -> [Value; 3] {
+    fn platform(&self, url: &str) -> String {
         let rules = json!([
             {"resources": ["deployments", "persistentvolumeclaims", "volumesnapshots"], "namespaces": [self.name], "syncTo": "git"},
             {"resources": ["persistentvolumes", "volumesnapshotcontents"], "labels": format!("shop={}", self.name), "syncTo": "git"},
@@ -151,17 +151,18 @@ fn canonical(kind: &str, object: DynamicObject) -> Value {
 }
 
 /// What the platform says, on whichever cluster: fetch from there, apply that, and write back what changes.
-pub(super) fn platform(name: &str, url: &str, rules: &Value) -> [Value; 3] {
+pub(super) fn platform(name: &str, url: &str, rules: &Value) -> String {
     let meta = json!({"name": name, "namespace": PLATFORM});
     let source = json!({"kind": "GitRepository", "name": name});
-    [
+    let objects = [
         json!({"apiVersion": SOURCE, "kind": "GitRepository", "metadata": meta,
             "spec": {"interval": "1h", "url": url, "ref": {"branch": "main"}}}),
         json!({"apiVersion": KUSTOMIZE, "kind": "Kustomization", "metadata": meta,
             "spec": {"interval": "1h", "path": "./cluster", "prune": true, "sourceRef": source}}),
         json!({"apiVersion": API, "kind": "WriteBack", "metadata": meta,
             "spec": {"interval": "1h", "debounce": "100ms", "sourceRef": source, "path": "cluster", "rules": rules}}),
-    ]
+    ];
+    install::list(&objects).to_string()
 }
 
 /// Waits until the head of the server is applied there.
@@ -220,6 +221,16 @@ pub(super) async fn make(
     Ok(api.create(&params, &object).await?)
 }
 
+/// Waits until a file at the head of the server holds these words, and returns it.
+pub(super) async fn says(repo: &Repo, path: &str, words: &str) -> anyhow::Result<String> {
+    let at = format!("main:cluster/{path}");
+    let look = || async {
+        let text = git(repo.bare(), ["show", at.as_str()]).ok()?;
+        text.contains(words).then_some(text)
+    };
+    wait::until(wait::PATIENCE, &format!("{path} holds {words:?}"), look).await
+}
+
 /// The cluster as it was: what people wrote is in git at first, and what automation makes comes there by write-back.
 async fn old(estate: &Estate, shop: &Shop) -> anyhow::Result<Repo> {
     let repo = estate.repo(&shop.name)?;
@@ -228,11 +239,7 @@ async fn old(estate: &Estate, shop: &Shop) -> anyhow::Result<Repo> {
     repo.publish("cluster/web.yaml", shop.web())?;
     serves_snapshots(estate).await?;
     let url = estate.git.url(&shop.name);
-    install::apply(
-        &estate.plane,
-        &install::list(&shop.platform(&url)).to_string(),
-    )
-    .await?;
+    install::apply(&estate.plane, &shop.platform(&url)).await?;
     is_applied(estate, &shop.name, &repo).await?;
     has_looked(estate, &shop.name).await?;
     let claim = make(estate, "installer", shop.claim()).await?;
@@ -256,13 +263,7 @@ async fn old(estate: &Estate, shop: &Shop) -> anyhow::Result<Repo> {
         ),
         ("web.yaml".to_owned(), "web:2"),
     ] {
-        let at = format!("main:cluster/{path}");
-        let look = || async {
-            let text = git(repo.bare(), ["show", at.as_str()]).ok()?;
-            text.contains(words).then_some(text)
-        };
-        let what = format!("{path} holds {words:?}");
-        let text = wait::until(wait::PATIENCE, &what, look).await?;
+        let text = says(&repo, &path, words).await?;
         ensure!(
             !text.contains("uid"),
             "{path} is about this cluster: {text}"
@@ -288,6 +289,20 @@ pub(super) async fn created(estate: &Estate, name: &str) -> anyhow::Result<Vec<S
     wait::until(wait::PATIENCE, "it says what it has created", told).await
 }
 
+/// The WriteBack there looks at everything, and has nothing to say that is not in git: that still ends where it did.
+pub(super) async fn has_nothing_to_say(
+    estate: &Estate,
+    name: &str,
+    repo: &Repo,
+    head: &str,
+) -> anyhow::Result<()> {
+    has_looked(estate, name).await?;
+    let now = git(repo.bare(), ["rev-parse", "main"])?;
+    let last = git(repo.bare(), ["log", "-p", "-1", "main"])?;
+    ensure!(now == head, "{last}");
+    Ok(())
+}
+
 #[test]
 fn an_empty_cluster_that_is_pointed_at_the_repository_becomes_the_old_one() {
     scenario(async {
@@ -304,11 +319,7 @@ fn an_empty_cluster_that_is_pointed_at_the_repository_becomes_the_old_one() {
         serves_snapshots(&fresh).await?;
         make(&fresh, "administrator", shop.other_volume()).await?;
         let url = estate.git.url(&shop.name);
-        install::apply(
-            &fresh.plane,
-            &install::list(&shop.platform(&url)).to_string(),
-        )
-        .await?;
+        install::apply(&fresh.plane, &shop.platform(&url)).await?;
         is_applied(&fresh, &shop.name, &repo).await?;
         shop.runs(&fresh).await?;
         let after = shop.objects(&fresh).await?;
@@ -326,14 +337,6 @@ fn an_empty_cluster_that_is_pointed_at_the_repository_becomes_the_old_one() {
             namespace.is_some() && namespace < volume && volume < claim,
             "a claim before its volume is given another: {order:?}"
         );
-        // And it has nothing to say that is not in git.
-        has_looked(&fresh, &shop.name).await?;
-        let now = git(repo.bare(), ["rev-parse", "main"])?;
-        ensure!(
-            now == head,
-            "{}",
-            git(repo.bare(), ["log", "-p", "-1", "main"])?
-        );
-        Ok(())
+        has_nothing_to_say(&fresh, &shop.name, &repo, &head).await
     });
 }

@@ -117,8 +117,7 @@ fn an_object_that_two_would_write_has_one_file_and_the_other_is_told() {
     scenario(async {
         let estate = Estate::shared().await?;
         let tenant = tenant(estate, "wb-twice").await?;
-        let budget = ("reeve.dev/prune-budget", Some("100%"));
-        tenant.annotate(budget.0, budget.1).await?;
+        all_may_go(&tenant).await?;
         // Nobody builds where they write.
         tenant
             .after(|draft| {

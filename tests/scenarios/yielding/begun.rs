@@ -12,48 +12,11 @@ use crate::leader::until_it_leads;
 use crate::outage::rough;
 use crate::ratchet::lose_the_disk;
 
-const EXTRA: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: extra\ndata: {}\n";
-const TWO: &str = "[{name: A, value: '1'}, {name: B, value: '1'}]";
-const THREE: &str = "[{name: A, value: '1'}, {name: B, value: '1'}, {name: C, value: '1'}]";
-
-/// A tenant with a Deployment of two variables and a ConfigMap, of which the cluster is right.
+/// Such a tenant, whose next run knows that the cluster is right.
 async fn of_the_cluster<'a>(estate: &'a Estate, name: &str) -> anyhow::Result<Tenant<'a>> {
-    let tenant = estate.healthy_tenant(name).await?;
-    let web = with_env(TWO);
-    let files = [
-        ("web.yaml", Some(web.as_str())),
-        ("extra.yaml", Some(EXTRA)),
-    ];
-    tenant.push(&files).await?;
-    let names = json!(["web", "extra"]);
-    let rule = json!([{"names": names, "syncTo": "git", "onDelete": "delete"}]);
-    write_back(&tenant, rule).await?;
+    let tenant = with_variables(estate, name).await?;
     tenant.reconcile(None).await?;
     Ok(tenant)
-}
-
-/// Somebody takes a variable out, and the whole ConfigMap away.
-async fn taken_out(tenant: &Tenant<'_>) -> anyhow::Result<()> {
-    let taken = json!([{"name": "web", "env": [{"name": "B", "$patch": "delete"}]}]);
-    let change = json!({"spec": {"template": {"spec": {"containers": taken}}}});
-    let webs = tenant.api("apps/v1", "Deployment");
-    webs.patch("web", &by("kubectl-edit"), &Patch::Strategic(&change))
-        .await?;
-    let maps = tenant.api("v1", "ConfigMap");
-    maps.delete("extra", &DeleteParams::default()).await?;
-    Ok(())
-}
-
-/// The Deployment has those variables, and the ConfigMap is not there.
-async fn stays_so(tenant: &Tenant<'_>, about: &str, want: &[&str]) -> anyhow::Result<()> {
-    let web = tenant.api("apps/v1", "Deployment").get("web").await?;
-    let env = &web.data["spec"]["template"]["spec"]["containers"][0]["env"];
-    let env = env.as_array().into_iter().flatten();
-    let now: Vec<&str> = env.filter_map(|one| one["name"].as_str()).collect();
-    ensure!(now == want, "{about}: {now:?}");
-    let extra = tenant.api("v1", "ConfigMap").get_opt("extra").await?;
-    ensure!(extra.is_none(), "{about}: it was made again");
-    Ok(())
 }
 
 #[test]
@@ -276,13 +239,7 @@ fn what_is_deleted_under_a_rule_of_the_platform_stays_so_though_no_policy_is_ask
 
         let maps = objects::api(estate.admin(), "v1", "ConfigMap", Some(&name));
         maps.delete("extra", &DeleteParams::default()).await?;
-        let red = json!({"data": {"colour": "red"}});
-        maps.patch("settings", &by("painter"), &Patch::Merge(&red))
-            .await?;
-        wait::for_object(&maps, "settings", "it is green again", |map| {
-            objects::text(&map.data, "/data/colour") == Some("green")
-        })
-        .await?;
+        is_painted_back(&maps).await?;
         ensure!(maps.get_opt("extra").await?.is_none(), "it was made again");
         Ok(())
     });

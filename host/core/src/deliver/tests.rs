@@ -383,6 +383,20 @@ fn nothing_is_delivered_into_the_directory_that_it_is_built_from_or_around_it() 
 }
 
 #[test]
+fn a_path_is_below_a_directory_and_not_beside_it() {
+    for (path, directory, want) in [
+        ("made/a.yaml", "made", true),
+        ("made/acme/a.yaml", "made", true),
+        ("made", "made", true),
+        ("made-up/a.yaml", "made", false),
+        ("a.yaml", "made", false),
+        ("a.yaml", "", true),
+    ] {
+        assert_eq!(is_below(path, directory), want, "{path} in {directory:?}");
+    }
+}
+
+#[test]
 fn nobody_leaves_the_place_that_is_given() {
     for (annotations, want) in [
         (

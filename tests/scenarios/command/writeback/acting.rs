@@ -50,9 +50,7 @@ fn both_directions_are_done_as_the_account_that_is_named_and_what_it_may_not_is_
         let service = format!(
             "apiVersion: v1\nkind: Service\nmetadata:\n  name: web\n  namespace: {name}\nspec:\n  ports: [{{port: 80}}]\n"
         );
-        repo.run(["fetch", "--quiet", "origin", "main"])?;
-        repo.run(["reset", "--quiet", "--hard", "FETCH_HEAD"])?;
-        repo.publish("service.yaml", service)?;
+        repo.pull()?.publish("service.yaml", service)?;
         let config = format!(
             "rules:\n- {{resources: [services], namespaces: [{name}], syncTo: kubernetes}}\n"
         );

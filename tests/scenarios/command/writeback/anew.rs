@@ -4,9 +4,7 @@ use super::*;
 
 /// Somebody else's commit on top of the server's newest.
 fn person(repo: &Repo, edit: impl FnOnce(&Repo) -> anyhow::Result<()>) -> anyhow::Result<()> {
-    repo.run(["fetch", "--quiet", "origin", "main"])?;
-    repo.run(["reset", "--quiet", "--hard", "FETCH_HEAD"])?;
-    edit(repo)?;
+    edit(repo.pull()?)?;
     repo.publish_all("By hand").map(drop)
 }
 

@@ -30,8 +30,7 @@ fn what_a_person_commits_to_what_follows_the_cluster_stays_until_that_changes_th
         paint(&api, "follows", "blue").await?;
         committed(&repo, "follows.yaml", has("colour: blue")).await?;
         let of_a_person = |from: &str, to: &str| {
-            repo.run(["fetch", "--quiet", "origin", "main"])?;
-            repo.run(["reset", "--quiet", "--hard", "FETCH_HEAD"])?;
+            repo.pull()?;
             let text = at_head(&repo, "follows.yaml")?;
             repo.publish("follows.yaml", format!("{}\n", text.replace(from, to)))
         };

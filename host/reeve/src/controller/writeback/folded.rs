@@ -13,6 +13,7 @@ use reeve_writeback::file_in;
 
 use super::lean::gives;
 use super::whole::Whole;
+use super::whose::is_below;
 use super::write::Material;
 use crate::git::Snapshot;
 
@@ -77,7 +78,7 @@ impl Material {
     fn moved(&self, since: &Snapshot, now: &Snapshot) -> BTreeMap<String, String> {
         let entries = since.entries().filter(|one| !one.dir);
         let moved = entries.map(|one| one.path).filter(|file| {
-            lies_below(file, &self.path)
+            is_below(file, &self.path)
                 && since.mark(file) != now.mark(file)
                 && !self.memory.has(file)
         });
@@ -97,29 +98,11 @@ fn mark(files: &dyn reeve_kustomize::Tree, file: &str) -> String {
     bytes.map(|bytes| content_mark(&bytes)).unwrap_or_default()
 }
 
-fn lies_below(file: &str, path: &str) -> bool {
-    let below = file.strip_prefix(path);
-    path.is_empty() || below.is_some_and(|rest| rest.starts_with('/'))
-}
-
 #[cfg(test)]
 mod tests {
     use reeve_kustomize::MemoryTree;
 
     use super::*;
-
-    #[test]
-    fn a_file_lies_below_a_directory_and_not_beside_it() {
-        for (file, path, want) in [
-            ("made/a.yaml", "made", true),
-            ("made/acme/a.yaml", "made", true),
-            ("made-up/a.yaml", "made", false),
-            ("a.yaml", "made", false),
-            ("a.yaml", "", true),
-        ] {
-            assert_eq!(lies_below(file, path), want, "{file} below {path:?}");
-        }
-    }
 
     #[test]
     fn what_is_not_there_is_told_from_what_is_empty() {
