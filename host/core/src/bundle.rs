@@ -4,6 +4,8 @@
 //! again here with bounds, as if it came from a stranger. A `Bundle<Transformed>` is one that no plugin will touch any
 //! more; `plan` takes nothing else. It deliberately knows nothing of namespaces, order or the cluster.
 
+mod outline;
+
 use std::collections::BTreeSet;
 use std::marker::PhantomData;
 
@@ -16,6 +18,7 @@ use crate::artifact::Digest;
 use crate::failure::{Explain, Turn};
 use crate::veil::Veil;
 use crate::veil::shown::secrets;
+pub use outline::Outline;
 
 /// The most manifests that may come back from a plugin.
 const MANIFEST_LIMIT: usize = 50_000;

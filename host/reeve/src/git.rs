@@ -28,6 +28,7 @@ mod kept;
 mod known_hosts;
 mod mirror;
 mod name;
+mod opened;
 mod private_key;
 pub mod push;
 mod remote;

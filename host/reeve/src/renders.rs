@@ -1,13 +1,14 @@
 //! Renders: a few at a time, and the last one of each Kustomization kept, so that an unchanged tree is not built again.
 //!
-//! Kept are the objects as they were built, up to a bound over all; whoever was not asked for longest goes first. A tree is
+//! Kept are the objects as they were built, [`packed`], up to a bound over all ([`kept`]). A tree is
 //! unchanged for a build when it is in what that build asked of it ([`footprint`]): of a repository with many directories, a
 //! push has one built. Of a large build only that it was large is kept: the next one is not begun as a small one. What a build
 //! makes is `core::render`'s, which tree is built `controller::kustomization`'s.
 
 mod footprint;
+mod kept;
+mod packed;
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ use reeve_core::bundle::{Bundle, Rendered};
 use reeve_core::failure::{Explained, Turn};
 use reeve_core::render::{Rendering, Size, render};
 use reeve_core::spec::Spec;
-use reeve_kustomize::{Overlay, Remotes, Source, Stop, Wanted};
+use reeve_kustomize::{Remotes, Stop, Wanted};
 use tokio::time::Instant;
 
 use crate::bases::Lots;
@@ -25,18 +26,14 @@ use crate::functions::{Functions, Used};
 use crate::observe::happening::RenderResult;
 use crate::places::Places;
 use footprint::{Footprint, Marked, Traced};
+use kept::{Build, Kept, Key, LARGEST};
+pub(crate) use packed::Packed;
 
 /// Builds at once, each of another tenant: a tenant whose builds take long waits for itself, while the system shares the
 /// cores among the tenants. More would only take memory.
 const PLACES: usize = 8;
 /// How long a build may compute, whatever spec.timeout says: most take milliseconds.
 const LONGEST: Duration = Duration::from_secs(60);
-/// Bytes that all that is kept may take in memory.
-const KEPT: u64 = 32 << 20;
-/// A build larger than this is not kept: it would push out all the others.
-const LARGEST: u64 = KEPT / 4;
-/// Of how many Kustomizations it is remembered that they are large.
-const LARGE_ONES: usize = 4096;
 
 /// Where builds run, and what they made.
 pub(crate) struct Renders {
@@ -47,7 +44,7 @@ pub(crate) struct Renders {
 /// What became of a build.
 pub(crate) enum Made {
     /// The objects.
-    Bundle(Arc<Bundle<Rendered>>),
+    Bundle(Bundle<Rendered>),
     /// What must be fetched first.
     Wants(Vec<Wanted>),
     /// Nothing: it is large, and was not to be.
@@ -76,30 +73,28 @@ impl Renders {
     pub(crate) fn wants<T: Marked>(&self, source: &T, tree: &str, spec: &Spec) -> Vec<Wanted> {
         let kept = self.kept();
         let key = Key::of(tree, spec, Vec::new());
-        let build = kept.builds.get(&spec.id);
+        let build = kept.last(&spec.id);
         let build = build.filter(|build| build.is_but_for_remotes(&key, source));
         build.map_or_else(Vec::new, |build| build.wanted.clone())
     }
 
     /// How large a build of `id` is to be begun.
     pub(crate) fn size(&self, id: &NamespacedName) -> Size {
-        match self.kept().large.contains(id) {
+        match self.kept().is_known_as_large(id) {
             true => Size::Any,
             false => Size::Small,
         }
     }
 
     /// What was built last of `id`, without its variables, if that is kept.
-    pub(crate) fn last(&self, id: &NamespacedName) -> Option<Arc<Bundle<Rendered>>> {
+    pub(crate) fn last(&self, id: &NamespacedName) -> Option<Arc<Packed>> {
         let kept = self.kept();
-        kept.builds.get(id).map(|build| Arc::clone(&build.bundle))
+        kept.last(id).map(|build| Arc::clone(&build.packed))
     }
 
     /// The Kustomization is gone.
     pub(crate) fn forget(&self, id: &NamespacedName) {
-        let mut kept = self.kept();
-        kept.large.remove(id);
-        kept.remove(id);
+        self.kept().forget(id);
     }
 
     /// The objects of `order` in `source`, whose content the git id `tree` names, with the `lots` that it wanted, for
@@ -115,39 +110,41 @@ impl Renders {
         let spec = order.spec;
         let key = Key::of(tree, spec, lots.key());
         let same = |used: &Used| used.iter().all(|(id, digest)| functions.is(id, digest));
-        if order.kept
-            && let Some(bundle) = self.kept().get(&spec.id, &key, &source, same)
+        let kept = match order.kept {
+            true => self.kept().get(&spec.id, &key, &source, same),
+            false => None,
+        };
+        if let Some(packed) = kept
+            && let Some(bundle) = unpacked(packed).await
         {
             return Ok((Made::Bundle(bundle), RenderResult::Kept));
         }
         let built = self.build(source, lots.remotes().clone(), order, Arc::clone(functions));
-        let (made, footprint) = built.await?;
-        let made = match made {
-            Rendering::Large if !order.kept => Made::Large,
-            Rendering::Bundle(bundle) if !order.kept => {
-                Made::Bundle(Arc::new(bundle.under(&functions.shown())))
-            }
-            Rendering::Large => {
-                self.kept().is_large(&spec.id, true);
-                Made::Large
-            }
+        let built = built.await?;
+        if let (true, Some(large)) = (order.kept, built.is_large()) {
+            self.kept().is_large(&spec.id, large);
+        }
+        let made = match built.made {
+            Rendering::Large => Made::Large,
             Rendering::Wants(wanted) => Made::Wants(wanted),
-            Rendering::Bundle(bundle) => {
-                // What is kept is not asked of the functions again.
-                let bundle = Arc::new(bundle.under(&functions.shown()));
-                self.kept().is_large(&spec.id, bundle.is_large());
-                let build = Build {
-                    key,
-                    footprint,
-                    wanted: lots.asked().to_vec(),
-                    used: functions.used(),
-                    bundle: Arc::clone(&bundle),
-                    asked: 0,
-                };
-                self.kept().put(spec.id.clone(), build);
-                Made::Bundle(bundle)
-            }
+            Rendering::Bundle(bundle) => Made::Bundle(bundle),
         };
+        if order.kept && matches!(made, Made::Bundle(_)) {
+            match built.packed {
+                None => self.kept().remove(&spec.id),
+                Some(packed) => {
+                    let build = Build {
+                        key,
+                        footprint: built.footprint,
+                        wanted: lots.asked().to_vec(),
+                        used: functions.used(),
+                        packed: Arc::new(packed),
+                        asked: 0,
+                    };
+                    self.kept().put(spec.id.clone(), build);
+                }
+            }
+        }
         Ok((made, RenderResult::Built))
     }
 
@@ -158,8 +155,13 @@ impl Renders {
         remotes: Remotes,
         order: Order<'_>,
         functions: Arc<Functions>,
-    ) -> Result<(Rendering, Footprint), Explained> {
-        let Order { size, deadline, .. } = order;
+    ) -> Result<Built, Explained> {
+        let Order {
+            size,
+            deadline,
+            kept,
+            ..
+        } = order;
         let spec = order.spec.clone();
         let place = tokio::time::timeout_at(deadline, self.places.take(functions.tenant()))
             .await
@@ -172,13 +174,24 @@ impl Renders {
         let stop = Stop::default();
         // Until this run is over.
         let _given_up = GivenUp(stop.clone());
-        let building = tokio::task::spawn_blocking(move || {
-            // Held by the thread: a run that gives up does not let the next one in beside it.
-            let _place = place;
-            let source = Traced::new(source);
-            let made = render(&source, &remotes, &spec, Some(functions), size, &stop);
-            made.map(|made| (made, source.asked()))
-        });
+        let building =
+            tokio::task::spawn_blocking(move || -> Result<Built, reeve_core::render::Error> {
+                // Held by the thread: a run that gives up does not let the next one in beside it.
+                let _place = place;
+                let source = Traced::new(source);
+                let called = Arc::clone(&functions);
+                let made = render(&source, &remotes, &spec, Some(functions), size, &stop)?;
+                let made = match made {
+                    // What is kept is not asked of the functions again.
+                    Rendering::Bundle(bundle) => Rendering::Bundle(bundle.under(&called.shown())),
+                    other => other,
+                };
+                Ok(Built {
+                    packed: kept.then(|| packed(&made)).flatten(),
+                    footprint: source.asked(),
+                    made,
+                })
+            });
         tokio::time::timeout_at(deadline, building)
             .await
             .map_err(|_| late("building", bound))?
@@ -189,6 +202,42 @@ impl Renders {
     fn kept(&self) -> std::sync::MutexGuard<'_, Kept> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What a build made, and what is kept of it.
+struct Built {
+    made: Rendering,
+    footprint: Footprint,
+    packed: Option<Packed>,
+}
+
+impl Built {
+    /// Whether it was large, if that is known by now.
+    fn is_large(&self) -> Option<bool> {
+        match &self.made {
+            Rendering::Large => Some(true),
+            Rendering::Wants(_) => None,
+            Rendering::Bundle(bundle) => Some(bundle.is_large()),
+        }
+    }
+}
+
+/// What is kept of a build: nothing of a large one, which would push out all the others.
+fn packed(made: &Rendering) -> Option<Packed> {
+    let Rendering::Bundle(bundle) = made else {
+        return None;
+    };
+    let is_small = !bundle.is_large() && bundle.weight() <= LARGEST as u64;
+    is_small.then(|| Packed::of(bundle)).flatten()
+}
+
+/// What was kept, read: of a long one on a thread that nobody else waits for.
+async fn unpacked(packed: Arc<Packed>) -> Option<Bundle<Rendered>> {
+    if !packed.is_long() {
+        return packed.bundle();
+    }
+    let reading = tokio::task::spawn_blocking(move || packed.bundle());
+    reading.await.ok().flatten()
 }
 
 /// Stops a build whose run no longer waits for it, whatever ended the run: nobody can interrupt a thread from outside,
@@ -212,124 +261,17 @@ fn crashed() -> Explained {
     Explained::new(Reason::BuildFailed, Turn::NextRevision, message)
 }
 
-/// Everything that a build depends on.
-struct Key {
-    tree: String,
-    path: String,
-    overlay: Overlay,
-    /// What was fetched from elsewhere, and which revision of it.
-    remotes: Vec<(Source, String)>,
-}
-
-impl Key {
-    fn of(tree: &str, spec: &Spec, remotes: Vec<(Source, String)>) -> Self {
-        Self {
-            tree: tree.to_owned(),
-            path: spec.path.clone(),
-            overlay: spec.overlay.clone(),
-            remotes,
-        }
-    }
-}
-
-/// The last build of each.
-#[derive(Default)]
-struct Kept {
-    builds: BTreeMap<NamespacedName, Build>,
-    size: u64,
-    /// Counts what was asked for.
-    asked: u64,
-    /// Those whose last build was large.
-    large: BTreeSet<NamespacedName>,
-}
-
-struct Build {
-    key: Key,
-    /// What it asked of its tree.
-    footprint: Footprint,
-    /// What was wanted from elsewhere.
-    wanted: Vec<Wanted>,
-    /// The plugins that were called as functions.
-    used: Used,
-    bundle: Arc<Bundle<Rendered>>,
-    asked: u64,
-}
-
-impl Build {
-    /// Whether nothing else has changed of what it depends on than what was fetched for it.
-    fn is_but_for_remotes<T: Marked>(&self, key: &Key, source: &T) -> bool {
-        let Key { path, overlay, .. } = key;
-        self.key.path == *path
-            && self.key.overlay == *overlay
-            && (self.key.tree == key.tree || self.footprint.is_of(source))
-    }
-}
-
-impl Kept {
-    fn get<T: Marked>(
-        &mut self,
-        id: &NamespacedName,
-        key: &Key,
-        source: &T,
-        same: impl FnOnce(&Used) -> bool,
-    ) -> Option<Arc<Bundle<Rendered>>> {
-        self.asked += 1;
-        let build = self.builds.get_mut(id)?;
-        let unchanged = build.key.remotes == key.remotes
-            && build.is_but_for_remotes(key, source)
-            && same(&build.used);
-        if !unchanged {
-            return None;
-        }
-        // The next time nothing has to be asked.
-        build.key.tree.clone_from(&key.tree);
-        build.asked = self.asked;
-        Some(Arc::clone(&build.bundle))
-    }
-
-    fn put(&mut self, id: NamespacedName, mut build: Build) {
-        self.remove(&id);
-        if build.bundle.is_large() || build.bundle.weight() > LARGEST {
-            return;
-        }
-        self.size += build.bundle.weight();
-        self.asked += 1;
-        build.asked = self.asked;
-        self.builds.insert(id, build);
-        while self.size > KEPT {
-            let oldest = self.builds.iter().min_by_key(|(_, build)| build.asked);
-            let Some(id) = oldest.map(|(id, _)| id.clone()) else {
-                return;
-            };
-            self.remove(&id);
-        }
-    }
-
-    /// Of those beyond the bound it is found out at each build.
-    fn is_large(&mut self, id: &NamespacedName, large: bool) {
-        if !large {
-            self.large.remove(id);
-        } else if self.large.len() < LARGE_ONES {
-            self.large.insert(id.clone());
-        }
-    }
-
-    fn remove(&mut self, id: &NamespacedName) {
-        if let Some(build) = self.builds.remove(id) {
-            self.size = self.size.saturating_sub(build.bundle.weight());
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use reeve_api::kustomization::Kustomization;
     use reeve_kustomize::MemoryTree;
     use serde_json::json;
 
     use super::*;
 
-    fn spec(name: &str, prefix: &str) -> Spec {
+    pub(super) fn spec(name: &str, prefix: &str) -> Spec {
         let object: Kustomization = serde_json::from_value(json!({
             "apiVersion": "kustomize.toolkit.fluxcd.io/v1", "kind": "Kustomization",
             "metadata": {"name": name, "namespace": "acme"},
@@ -429,30 +371,24 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_kept_is_bounded_and_the_one_not_asked_for_longest_goes_first() {
+    async fn what_was_kept_is_what_was_built_and_a_build_larger_than_the_bound_is_not_kept() {
         let renders = Renders::new();
-        let size = usize::try_from(LARGEST).unwrap() - 10_000;
-        let specs: Vec<Spec> = (0..5).map(|n| spec(&format!("web-{n}"), "")).collect();
-        for spec in &specs[..4] {
-            ask(&renders, "1", spec, size).await;
+        let web = spec("web", "");
+        let mut both = Vec::new();
+        for want in [RenderResult::Built, RenderResult::Kept] {
+            let source = (map(100_000), Size::Any);
+            let (made, result) = made(&renders, "1", &web, source).await;
+            assert_eq!(result, want);
+            let Made::Bundle(bundle) = made else {
+                panic!("it is one");
+            };
+            both.push(bundle);
         }
-        assert_eq!(
-            ask(&renders, "1", &specs[0], size).await,
-            RenderResult::Kept
-        );
-        ask(&renders, "1", &specs[4], size).await;
-        assert!(renders.kept().size <= KEPT);
-        assert_eq!(
-            ask(&renders, "1", &specs[0], size).await,
-            RenderResult::Kept
-        );
-        assert_eq!(
-            ask(&renders, "1", &specs[1], size).await,
-            RenderResult::Built
-        );
-        let large = usize::try_from(LARGEST).unwrap();
-        let spec = spec("large", "");
-        ask(&renders, "1", &spec, large).await;
-        assert_eq!(ask(&renders, "1", &spec, large).await, RenderResult::Built);
+        assert!(both[0] == both[1]);
+        let last = renders.last(&web.id).and_then(|packed| packed.bundle());
+        assert!(last.is_some_and(|last| last == both[0]));
+        ask(&renders, "2", &web, LARGEST).await;
+        assert!(renders.last(&web.id).is_none());
+        assert_eq!(ask(&renders, "2", &web, LARGEST).await, RenderResult::Built);
     }
 }

@@ -73,6 +73,7 @@ use crate::index::{Known, Stored};
 use crate::observe::Stage;
 use crate::others::Files;
 use crate::places::Room;
+use crate::renders::Packed;
 use crate::transform::{Caller, transform};
 
 /// How soon a run is made again that began before all Projects were known.
@@ -373,7 +374,7 @@ struct Prepared {
     /// Why nothing is deleted yet, if so.
     hold: Option<Explained>,
     /// What was built before, if that is still kept.
-    former: Option<Arc<Bundle<Rendered>>>,
+    former: Option<Arc<Packed>>,
 }
 
 /// What plugins make of a bundle; whatever they were shown is not to be told from then on.

@@ -28,7 +28,7 @@ impl Mirrors {
     /// # Errors
     /// When it cannot be written.
     pub fn note(&self, holder: &str, snapshot: &Snapshot) -> std::io::Result<()> {
-        let (_, commit, _) = snapshot.signable();
+        let (commit, _) = snapshot.signable();
         let mirror = snapshot.mirror();
         let mirror = mirror.ok_or_else(|| std::io::Error::other("its mirror has no name"))?;
         let notes = self.notes();

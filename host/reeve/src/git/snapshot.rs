@@ -5,6 +5,7 @@
 //! are refused, and with them the commit. Files of other snapshots may be laid beside them, before anything is ignored. What
 //! it deliberately doesn't: write a file, or fetch a submodule. The next stages are `store` and `render`.
 
+mod depot;
 mod laying;
 mod listing;
 mod parent;
@@ -17,12 +18,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use gix::ObjectId;
 use gix::objs::tree::EntryKind;
-use gix::{ObjectId, ThreadSafeRepository};
 use jiff::Timestamp;
 use reeve_core::artifact::Revision;
 use reeve_kustomize::{Kind, ReadError, Tree};
 
+use self::depot::Depot;
 use self::listing::{LINK, Listing, Walk, digest, keep, malformed};
 pub(super) use self::listing::{is_asked_for, lost};
 use super::blob;
@@ -50,7 +52,6 @@ struct Inner {
     submodules: BTreeMap<String, ObjectId>,
     /// Where those that were given are from.
     origins: Origins,
-    repository: ThreadSafeRepository,
     /// The commit's own first, then those of its submodules, then those of what is laid beside its files.
     depots: Vec<Arc<Depot>>,
     /// How many of them are its own and its submodules'.
@@ -106,12 +107,6 @@ enum Node {
     },
 }
 
-/// Where contents are read from. The mirror stays while it is in use.
-struct Depot {
-    repository: ThreadSafeRepository,
-    generation: Arc<Generation>,
-}
-
 /// The rules by which nothing is left out, whatever files of the repository say.
 const NOTHING: &str = "!*\n";
 /// The commit's own among the depots.
@@ -154,7 +149,7 @@ impl Snapshot {
 
     /// What the commit says of itself; None: that cannot be read.
     pub fn told(&self) -> Option<Told> {
-        let repository = self.0.repository.to_thread_local();
+        let repository = self.repository().ok()?;
         let commit = repository
             .find_object(self.0.commit)
             .ok()?
@@ -171,7 +166,7 @@ impl Snapshot {
 
     /// All of the commit's message; None: it cannot be read. Nobody has proved it.
     pub fn message(&self) -> Option<String> {
-        let repository = self.0.repository.to_thread_local();
+        let repository = self.repository().ok()?;
         let commit = repository.find_object(self.0.commit).ok()?;
         let commit = commit.try_into_commit().ok()?;
         commit.message_raw().ok().map(ToString::to_string)
@@ -234,13 +229,20 @@ impl Snapshot {
     }
 
     /// The mirror that it is read from, with the commit and all its trees.
-    pub(super) fn repository(&self) -> gix::Repository {
-        self.0.repository.to_thread_local()
+    pub(super) fn repository(&self) -> Result<gix::Repository, Cause> {
+        let own = self.0.depots.get(OWN).ok_or(Cause::Internal)?;
+        own.repository()
     }
 
-    /// Where the objects lie that may be signed: the commit, and the tag that it was reached by.
-    pub(super) fn signable(&self) -> (&ThreadSafeRepository, ObjectId, Option<&NamedTag>) {
-        (&self.0.repository, self.0.commit, self.0.tag.as_ref())
+    /// What the ids in that mirror are made with.
+    pub(super) fn hash(&self) -> Result<gix::hash::Kind, Cause> {
+        let own = self.0.depots.get(OWN).ok_or(Cause::Internal)?;
+        Ok(own.generation.hash())
+    }
+
+    /// The objects that may be signed: the commit, and the tag that it was reached by.
+    pub(super) fn signable(&self) -> (ObjectId, Option<&NamedTag>) {
+        (self.0.commit, self.0.tag.as_ref())
     }
 
     /// What names the content of the file at `path`; nothing where there is none.
@@ -302,7 +304,7 @@ impl Snapshot {
             None => return Err(failed("no such file".to_owned())),
         };
         let depot = self.0.depots.get(depot).ok_or_else(|| lost_file(path))?;
-        let repository = depot.repository.to_thread_local();
+        let repository = depot.repository().map_err(|_| lost_file(path))?;
         let header = repository.find_header(id).map_err(|_| lost_file(path))?;
         let size = header.size();
         if size > self.0.file_bytes {
@@ -363,14 +365,11 @@ pub(super) fn read(
     limits: &Limits,
     terms: &Terms,
 ) -> Result<Snapshot, Cause> {
-    let shared = source.generation.open(limits)?;
-    let repository = shared.to_thread_local();
-    let (root, subject) = root_of(&repository, source.commit)?;
     let generation = source.generation;
-    let mut depots = vec![Arc::new(Depot {
-        repository: shared.clone(),
-        generation: Arc::clone(&generation),
-    })];
+    let depot = Arc::new(Depot::of(Arc::clone(&generation), limits));
+    let repository = depot.repository()?;
+    let (root, subject) = root_of(&repository, source.commit)?;
+    let mut depots = vec![depot];
     let seen = generation.seen();
     let walk = Walk::of(content, &mut depots, limits, terms).having_seen(seen.trees());
     let mut listing = walk.whole(repository, root)?;
@@ -399,7 +398,6 @@ pub(super) fn read(
         submodules,
         origins: content.origins.clone(),
         entries,
-        repository: shared,
         depots,
         own: own.len(),
         file_bytes: limits.file_bytes,

@@ -354,8 +354,8 @@ fn odd_path(snapshot: &Snapshot, path: &str) -> Option<&'static str> {
 
 /// The bytes of the file, which must be one.
 fn text(snapshot: &Snapshot, file: &str) -> Result<Vec<u8>, Cause> {
-    let repository = snapshot.repository();
-    let (_, commit, _) = snapshot.signable();
+    let repository = snapshot.repository()?;
+    let (commit, _) = snapshot.signable();
     let (root, _) = root_of(&repository, commit)?;
     let (kind, id) = names_of_submodules(&repository, root)?.ok_or_else(|| {
         unread(

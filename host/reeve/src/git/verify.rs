@@ -65,8 +65,8 @@ fn look(
     trusted: &Trusted,
     now: Timestamp,
 ) -> Result<Verified, Unverified> {
-    let (repository, commit, tag) = snapshot.signable();
-    let repository = repository.to_thread_local();
+    let (commit, tag) = snapshot.signable();
+    let repository = snapshot.repository().map_err(Error::from)?;
     let bytes = read(&repository, commit, Kind::Commit)?;
     let id = commit.to_string();
     let annotated = match tag.and_then(|tag| tag.id) {

@@ -37,123 +37,167 @@ impl Marked for Files {
     }
 }
 
-/// A question to a tree.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-enum Asked {
-    Kind(String),
-    Content(String),
-    Names(String),
-    LeftOut(String),
-    Real(String),
-}
-
-/// What it said.
-#[derive(Debug, PartialEq, Eq)]
-enum Answer {
-    Kind(Option<Kind>),
-    Content(Option<Vec<u8>>),
-    /// The hash of the names: a large directory has many.
-    Names([u8; 32]),
-    LeftOut(Option<&'static str>),
-    Real(Option<String>),
-}
-
-impl Asked {
-    fn of<T: Marked>(&self, tree: &T) -> Answer {
-        match self {
-            Self::Kind(path) => Answer::Kind(tree.kind(path)),
-            Self::Content(path) => Answer::Content(tree.mark(path)),
-            Self::Names(dir) => Answer::Names(hash(&tree.list(dir))),
-            Self::LeftOut(path) => Answer::LeftOut(tree.left_out(path)),
-            Self::Real(path) => Answer::Real(tree.real(path)),
-        }
-    }
-}
-
-/// No name holds a slash, so no two lists of names read the same.
-fn hash(names: &[String]) -> [u8; 32] {
-    let mut hash = Sha256::new();
-    for name in names {
-        hash.update(name);
-        hash.update(b"/");
-    }
-    hash.finalize().into()
-}
+/// What may be asked of a path.
+const KIND: u8 = 1;
+const CONTENT: u8 = 2;
+const NAMES: u8 = 4;
+const LEFT_OUT: u8 = 8;
+const REAL: u8 = 16;
+const ALL: [u8; 5] = [KIND, CONTENT, NAMES, LEFT_OUT, REAL];
 
 /// All that one build asked; none: too much.
+///
+/// There is one for each build that is kept, so it is small: a path is there once whatever was asked of it, and of all answers
+/// there is one hash.
 #[derive(Debug, Default)]
-pub(super) struct Footprint(Option<BTreeMap<Asked, Answer>>);
+pub(super) struct Footprint(Option<Small>);
+
+#[derive(Debug)]
+struct Small {
+    /// What was asked of each path, how long that is, and the path.
+    asked: Box<[u8]>,
+    answers: [u8; 32],
+}
 
 impl Footprint {
+    fn of<T: Marked>(asked: &BTreeMap<String, u8>, tree: &T) -> Self {
+        let mut small = Vec::new();
+        for (path, questions) in asked {
+            let Ok(length) = u32::try_from(path.len()) else {
+                return Self(None);
+            };
+            small.push(*questions);
+            small.extend(length.to_be_bytes());
+            small.extend(path.as_bytes());
+        }
+        let answers = answers(paths(&small), tree);
+        let asked = small.into_boxed_slice();
+        Self(Some(Small { asked, answers }))
+    }
+
     /// Whether `tree` answers all of it the same.
     pub(super) fn is_of<T: Marked>(&self, tree: &T) -> bool {
-        let Some(all) = &self.0 else {
-            return false;
-        };
-        all.iter().all(|(asked, answer)| asked.of(tree) == *answer)
+        let same = |all: &Small| answers(paths(&all.asked), tree) == all.answers;
+        self.0.as_ref().is_some_and(same)
     }
+
+    /// Bytes that it takes beside itself.
+    pub(super) fn size(&self) -> usize {
+        self.0.as_ref().map_or(0, |all| all.asked.len())
+    }
+}
+
+/// What was asked, path by path.
+fn paths(mut asked: &[u8]) -> impl Iterator<Item = (u8, &str)> {
+    std::iter::from_fn(move || {
+        let (questions, rest) = asked.split_first()?;
+        let (length, rest) = rest.split_first_chunk()?;
+        let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
+        let (path, rest) = rest.split_at_checked(length)?;
+        asked = rest;
+        Some((*questions, std::str::from_utf8(path).ok()?))
+    })
+}
+
+/// The hash of all that the tree says. Each answer says how long it is, so no two series of them read the same.
+fn answers<'p, T: Marked>(asked: impl Iterator<Item = (u8, &'p str)>, tree: &T) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    let mut add = |answer: Option<&[u8]>| match answer {
+        None => hash.update([0]),
+        Some(answer) => {
+            hash.update([1]);
+            hash.update(answer.len().to_be_bytes());
+            hash.update(answer);
+        }
+    };
+    for (questions, path) in asked {
+        for question in ALL {
+            match questions & question {
+                KIND => add(tree.kind(path).map(|kind| match kind {
+                    Kind::File => b"file".as_slice(),
+                    Kind::Dir => b"dir".as_slice(),
+                })),
+                CONTENT => add(tree.mark(path).as_deref()),
+                // No name holds a slash, so no two lists of names read the same.
+                NAMES => add(Some(tree.list(path).join("/").as_bytes())),
+                LEFT_OUT => add(tree.left_out(path).map(str::as_bytes)),
+                REAL => add(tree.real(path).as_deref().map(str::as_bytes)),
+                _ => {}
+            }
+        }
+    }
+    hash.finalize().into()
 }
 
 /// A tree that remembers what it is asked.
 pub(super) struct Traced<T> {
     tree: T,
-    asked: Mutex<Footprint>,
+    asked: Mutex<Asked>,
+}
+
+/// What was asked of each path, and how much that is.
+#[derive(Default)]
+struct Asked {
+    paths: BTreeMap<String, u8>,
+    questions: usize,
 }
 
 impl<T: Marked> Traced<T> {
     pub(super) fn new(tree: T) -> Self {
         Self {
             tree,
-            asked: Mutex::new(Footprint(Some(BTreeMap::new()))),
+            asked: Mutex::default(),
         }
     }
 
-    /// What it was asked.
+    /// What it was asked. It says the same as it did then: no tree changes.
     pub(super) fn asked(self) -> Footprint {
         let asked = self.asked.into_inner();
-        asked.unwrap_or_else(PoisonError::into_inner)
+        let asked = asked.unwrap_or_else(PoisonError::into_inner);
+        match asked.questions > MOST {
+            true => Footprint(None),
+            false => Footprint::of(&asked.paths, &self.tree),
+        }
     }
 
-    fn remember(&self, asked: Asked) {
-        let mut footprint = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(all) = &mut footprint.0 else {
-            return;
-        };
-        if all.contains_key(&asked) {
-            return;
-        }
-        if all.len() >= MOST {
-            footprint.0 = None;
+    fn remember(&self, question: u8, path: &str) {
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        if asked.questions > MOST {
+            // That much is all that is known of it.
+            asked.paths.clear();
             return;
         }
-        let answer = asked.of(&self.tree);
-        all.insert(asked, answer);
+        let before = asked.paths.get(path).copied().unwrap_or_default();
+        if before & question == 0 {
+            asked.paths.insert(path.to_owned(), before | question);
+            asked.questions += 1;
+        }
     }
 }
 
 impl<T: Marked> Tree for Traced<T> {
     fn kind(&self, path: &str) -> Option<Kind> {
-        self.remember(Asked::Kind(path.to_owned()));
+        self.remember(KIND, path);
         self.tree.kind(path)
     }
 
     fn read(&self, path: &str) -> Result<Arc<[u8]>, ReadError> {
-        self.remember(Asked::Content(path.to_owned()));
+        self.remember(CONTENT, path);
         self.tree.read(path)
     }
 
     fn list(&self, dir: &str) -> Vec<String> {
-        self.remember(Asked::Names(dir.to_owned()));
+        self.remember(NAMES, dir);
         self.tree.list(dir)
     }
 
     fn left_out(&self, path: &str) -> Option<&'static str> {
-        self.remember(Asked::LeftOut(path.to_owned()));
+        self.remember(LEFT_OUT, path);
         self.tree.left_out(path)
     }
 
     fn real(&self, path: &str) -> Option<String> {
-        self.remember(Asked::Real(path.to_owned()));
+        self.remember(REAL, path);
         self.tree.real(path)
     }
 }

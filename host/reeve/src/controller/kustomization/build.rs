@@ -127,7 +127,7 @@ async fn with(
             Ok(Made::Wants(lacking)) => lacking,
             Ok(Made::Bundle(bundle)) => {
                 return Ok(Done {
-                    bundle: Arc::unwrap_or_clone(bundle),
+                    bundle,
                     remotes: lots.remotes().clone(),
                     remote_bases: lots.told(),
                 });

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
 use reeve_api::kustomization::{Kustomization, SyncStatus};
@@ -25,6 +25,7 @@ use crate::cluster::{Applied, Difference, Former, Progress, Witness};
 use crate::context::Context;
 use crate::controller::report::{self, Placed, Run};
 use crate::observe::span;
+use crate::renders::Packed;
 
 /// Records inventories on a Kustomization.
 pub(super) struct Recorder<'r> {
@@ -37,8 +38,9 @@ pub(super) struct Recorder<'r> {
     plan: &'r Plan<Admitted>,
     /// The hooks that may have to be deleted.
     leavers: Vec<&'r Planned>,
-    /// What was built before.
-    former: Option<&'r Bundle<Rendered>>,
+    /// What was built before, and read when it is first asked for.
+    former: Option<&'r Packed>,
+    read: OnceLock<Option<Bundle<Rendered>>>,
     /// Whether it was looked ahead at, which is worth the trouble once.
     foreseen: AtomicBool,
     /// What is being done, where anybody is told of it.
@@ -98,6 +100,7 @@ impl<'r> Recorder<'r> {
             plan: &prepared.plan,
             leavers,
             former: prepared.former.as_deref(),
+            read: OnceLock::new(),
             foreseen: AtomicBool::new(false),
             steps: span::branch().map(|_| Mutex::default()),
         }
@@ -171,6 +174,12 @@ impl<'r> Recorder<'r> {
         })
     }
 
+    /// What was built before, if that is still kept.
+    fn before(&self) -> Option<&Bundle<Rendered>> {
+        let read = || self.former.and_then(Packed::bundle);
+        self.read.get_or_init(read).as_ref()
+    }
+
     fn recorded(&self) -> MutexGuard<'_, Recorded> {
         self.recorded.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -235,7 +244,7 @@ impl Witness for Recorder<'_> {
 
     fn former(&self, object: &Planned) -> Option<Former> {
         let Untouched { sight, wanted } = self.observer.untouched(object)?;
-        let manifest = plan::former(self.former?, object.id(), wanted, &self.wanted.spec)?;
+        let manifest = plan::former(self.before()?, object.id(), wanted, &self.wanted.spec)?;
         Some(Former { sight, manifest })
     }
 

@@ -68,7 +68,7 @@ impl Attempt {
             )
         };
         let (hash, mut opened) = match &self.base.snapshot {
-            Some(snapshot) => (snapshot.repository().object_hash(), None),
+            Some(snapshot) => (snapshot.hash()?, None),
             // Which hash an empty repository is of, only its server knows.
             None => {
                 let session = open()?;

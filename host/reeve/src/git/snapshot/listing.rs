@@ -245,7 +245,7 @@ impl Walk<'_> {
     ) -> Result<(), Cause> {
         let depot = given.0.depots.get(OWN).ok_or(Cause::Internal)?;
         let place = Place {
-            repository: depot.repository.to_thread_local(),
+            repository: depot.repository()?,
             depot: self.depots.len(),
         };
         self.depots.push(Arc::clone(depot));
@@ -322,10 +322,8 @@ pub(super) fn keep(
     depots: &[Arc<Depot>],
     (limits, terms): (&Limits, &Terms),
 ) -> Result<BTreeMap<String, Node>, Cause> {
-    let depots = depots
-        .iter()
-        .map(|depot| depot.repository.to_thread_local());
-    let depots: Vec<gix::Repository> = depots.collect();
+    let depots = depots.iter().map(|depot| depot.repository());
+    let depots: Vec<gix::Repository> = depots.collect::<Result<_, Cause>>()?;
     // One after the other, nearly in order: to be put in order at once is far cheaper than one by one.
     let (mut kept, mut leading) = (Vec::with_capacity(found.len()), HashSet::new());
     let (mut sieve, mut files, mut led_to) = (rules.sieve(), 0, String::new());

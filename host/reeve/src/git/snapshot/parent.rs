@@ -10,7 +10,7 @@ use super::Snapshot;
 impl Snapshot {
     /// The revision before this one of the same branch; None: it is the first, or cannot be read.
     pub(crate) fn parent(&self) -> Option<Revision> {
-        let repository = self.0.repository.to_thread_local();
+        let repository = self.repository().ok()?;
         let commit = repository.find_object(self.0.commit).ok()?;
         let commit = commit.try_into_commit().ok()?;
         let parent = commit.parent_ids().next().map(gix::Id::detach)?;
