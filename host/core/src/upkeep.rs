@@ -7,6 +7,7 @@
 pub mod hook;
 pub mod key;
 pub mod remains;
+pub mod stray;
 
 use std::time::Duration;
 

@@ -27,6 +27,7 @@ mod review;
 mod sharing;
 mod source;
 mod standby;
+mod strays;
 mod tenant;
 mod traced;
 mod underway;

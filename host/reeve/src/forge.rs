@@ -50,6 +50,8 @@ pub use unchanged::Answers;
 
 /// More pull requests than this are not listed at once.
 const REQUESTS: usize = 200;
+/// The same of the titles of keys.
+const TITLES: usize = 200;
 
 /// What one operation may cost.
 #[derive(Debug, Clone)]
@@ -443,12 +445,17 @@ fn ending(
             bounded("pull requests", all.len(), REQUESTS)?;
             Ok(None)
         }
+        (Task::DeployKeysTitled(_), Done::Titles(all)) => {
+            bounded("titles", all.len(), TITLES)?;
+            Ok(None)
+        }
         (_, Done::Credential(_)) => Err(Cause::Ending("a credential")),
         (_, Done::Present(_)) => Err(Cause::Ending("that something is there")),
         (_, Done::Absent) => Err(Cause::Ending("that something is gone")),
         (_, Done::Webhook(_)) => Err(Cause::Ending("a webhook")),
         (_, Done::PullRequest(_)) => Err(Cause::Ending("a pull request")),
         (_, Done::PullRequests(_)) => Err(Cause::Ending("a list of pull requests")),
+        (_, Done::Titles(_)) => Err(Cause::Ending("a list of titles")),
     }
 }
 

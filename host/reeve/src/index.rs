@@ -114,6 +114,8 @@ pub(crate) struct Known {
     pub(crate) remains: bool,
     /// When the hooks of each Receiver were found well at their forges, since this process leads.
     pub(crate) hooks: BTreeMap<NamespacedName, Looked>,
+    /// When the keys of a repository are looked through next for those that are nobody's, beside the objects of a namespace.
+    pub(crate) sweeps: BTreeMap<(NamespaceName, String), Instant>,
     /// What was told of each Kustomization at its forge, since this process leads.
     pub(crate) marks: BTreeMap<NamespacedName, controller::Marked>,
     /// What is known of the pull requests of sources that have them planned.
@@ -480,6 +482,7 @@ impl Known {
             // That of a process before.
             remains: true,
             hooks: BTreeMap::new(),
+            sweeps: BTreeMap::new(),
             marks: BTreeMap::new(),
             desks: BTreeMap::new(),
             turns: controller::Turns::default(),

@@ -39,6 +39,7 @@ impl Guest for Gitea {
             Task::PullRequestAbsent(head) => pull::absent(&talk, head, heard),
             Task::PullRequestsOpen(base) => open::step(&talk, base, heard),
             Task::CommentPresent(comment) => comment::step(&talk, comment, heard),
+            Task::DeployKeysTitled(prefix) => key::titled(&talk, "keys", prefix, heard),
         }
     }
 }

@@ -44,6 +44,7 @@ impl Guest for GitHub {
             Task::PullRequestAbsent(head) => pull::absent(&talk, head, heard),
             Task::PullRequestsOpen(base) => open::step(&talk, base, heard),
             Task::CommentPresent(comment) => comment::step(&talk, &auth, comment, heard),
+            Task::DeployKeysTitled(prefix) => key::titled(&talk, "keys", prefix, heard),
         }
     }
 }

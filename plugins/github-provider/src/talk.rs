@@ -65,7 +65,8 @@ pub(crate) fn permissions(task: &Task) -> Vec<Permission> {
     match task {
         Task::GitCredential(false) => vec![needs("contents", "Contents", "read")],
         Task::GitCredential(true) => vec![needs("contents", "Contents", "write")],
-        Task::DeployKeyPresent(_) | Task::DeployKeyAbsent(_) => {
+        // Who lists takes away next: with the same token.
+        Task::DeployKeyPresent(_) | Task::DeployKeyAbsent(_) | Task::DeployKeysTitled(_) => {
             vec![needs("administration", "Administration", "write")]
         }
         Task::WebhookPresent(_) | Task::WebhookAbsent(_) => {

@@ -43,6 +43,9 @@ impl Guest for GitLab {
             Task::PullRequestAbsent(head) => merge::absent(&talk, head, heard),
             Task::PullRequestsOpen(base) => open::step(&talk, base, heard),
             Task::CommentPresent(comment) => comment::step(&talk, comment, heard),
+            Task::DeployKeysTitled(prefix) => {
+                provider::key::titled(&talk, "deploy_keys", prefix, heard)
+            }
         }
     }
 }
@@ -126,6 +129,7 @@ fn needs(task: &Task) -> String {
         | Task::CommentPresent(_) => "Developer",
         Task::DeployKeyPresent(_)
         | Task::DeployKeyAbsent(_)
+        | Task::DeployKeysTitled(_)
         | Task::WebhookPresent(_)
         | Task::WebhookAbsent(_)
         | Task::WebhookCheck(_) => "Maintainer",

@@ -6,10 +6,15 @@
 use serde_json::{Value, json};
 
 use crate::gone::{self, is_gone};
-use crate::{DeployKey, Heard, Next, Note, Refusal, Talk, id, lost, same_key};
+use crate::{DeployKey, Done, Heard, Next, Note, Refusal, Talk, id, lost, same_key};
 
 /// What it is called while keys are listed.
 pub const LISTING: &str = "listing the deploy keys";
+
+/// How many titles are told, how long one is at most, so that a note has room for them, and on how many pages they are looked for.
+const MOST: usize = 100;
+const LONGEST: usize = 400;
+const PAGES: u64 = 10;
 
 /// Has this key there.
 pub fn present(talk: &Talk, key: &DeployKey, heard: Heard) -> Result<Next, Refusal> {
@@ -40,6 +45,25 @@ pub fn present(talk: &Talk, key: &DeployKey, heard: Heard) -> Result<Next, Refus
 pub fn absent(talk: &Talk, place: &str, title: &str, heard: Heard) -> Result<Next, Refusal> {
     let doing = [LISTING, "removing the deploy key"];
     gone::one(talk, place, doing, heard, |known| known["title"] == *title)
+}
+
+/// Tells the titles of those at `place` that begin with this.
+pub fn titled(talk: &Talk, place: &str, prefix: &str, heard: Heard) -> Result<Next, Refusal> {
+    let Some((mut note, answer)) = heard else {
+        return Ok(talk.list(place, Note::at("list")));
+    };
+    if note.stage != "list" {
+        return Err(lost(&note));
+    }
+    let (keys, more) = talk.page(&answer, &mut note, LISTING)?;
+    let titles = keys.iter().filter_map(|known| known["title"].as_str());
+    let meant = titles.filter(|title| title.starts_with(prefix) && title.len() <= LONGEST);
+    let room = MOST.saturating_sub(note.names.len());
+    note.names.extend(meant.take(room).map(str::to_owned));
+    if more && note.names.len() < MOST && note.page < PAGES {
+        return Ok(talk.list(place, note));
+    }
+    Ok(Next::Done(Done::Titles(note.names)))
 }
 
 fn add(talk: &Talk, key: &DeployKey) -> Next {

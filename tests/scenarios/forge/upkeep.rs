@@ -6,6 +6,7 @@ mod left;
 mod moved;
 mod plans;
 mod rotation;
+mod strays;
 mod written;
 
 use std::collections::BTreeSet;

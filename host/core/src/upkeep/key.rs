@@ -39,7 +39,7 @@ const SHORTEST: Duration = Duration::from_secs(3600);
 /// The longest value of an annotation that is echoed.
 const LONGEST: usize = 253;
 /// How much of an object's name a title repeats. GitLab takes 255 characters in all.
-const NAMED: usize = 120;
+pub(super) const NAMED: usize = 120;
 
 /// What a GitRepository asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]

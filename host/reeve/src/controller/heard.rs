@@ -9,7 +9,7 @@ use std::time::Duration;
 use reeve_api::CALLED_FOR_MANY;
 use reeve_api::name::NamespacedName;
 use reeve_api::source::{
-    Delivery, GitRepository, GitRepositoryStatus, LastFetch, LoginOrigin, PollingOrigin,
+    Delivery, GitRepository, GitRepositoryStatus, LastFetch, LoginOrigin, PollingOrigin, Upstream,
 };
 use reeve_core::directories;
 use reeve_core::gitconfig::DEFAULT_INTERVAL;
@@ -65,6 +65,29 @@ pub(super) fn tell(
     });
     let previous = object.status.clone().unwrap_or_default();
     status::tell_upstream(told, &previous, heard, outcome, frame);
+    let (before, after) = (&previous.upstream, &told.status.upstream);
+    if let (Some(before), Some(after)) = (before, after)
+        && is_unheard(before, after)
+    {
+        doubt(ctx, &after.receivers);
+    }
+}
+
+/// Whether something new was found of which no call told, where calls had told of what was new before.
+fn is_unheard(before: &Upstream, after: &Upstream) -> bool {
+    before.announced && !after.announced && before.head != after.head
+}
+
+/// These may be called no longer: their hooks are looked at now, however well they were a while ago. That is once, since nobody
+/// expects a call before another one came.
+fn doubt(ctx: &Context, receivers: &[String]) {
+    let parsed = |name: &String| name.parse::<NamespacedName>().ok();
+    for receiver in receivers.iter().filter_map(parsed) {
+        let was_well = ctx.index.write(|known| known.hooks.remove(&receiver));
+        if was_well.is_some() {
+            ctx.queues.receivers.wake(receiver);
+        }
+    }
 }
 
 /// The directories of what is in store that no Kustomization names; None: that is not known.
@@ -302,6 +325,24 @@ mod tests {
             "spec": {"url": "https://git.example/acme/web", "interval": "1m", "secretRef": secret},
         });
         serde_json::from_value(object).unwrap()
+    }
+
+    #[test]
+    fn a_hook_is_doubted_once_where_something_is_found_that_no_call_told() {
+        let upstream = |announced: bool, head: &str| Upstream {
+            announced,
+            head: Some(head.to_owned()),
+            ..Upstream::default()
+        };
+        for (before, after, want) in [
+            (upstream(true, "a"), upstream(false, "b"), true),
+            (upstream(true, "a"), upstream(true, "b"), false),
+            (upstream(false, "a"), upstream(false, "b"), false),
+            // Nobody calls any more, and nothing is new.
+            (upstream(true, "a"), upstream(false, "a"), false),
+        ] {
+            assert_eq!(is_unheard(&before, &after), want, "{before:?} {after:?}");
+        }
     }
 
     #[test]

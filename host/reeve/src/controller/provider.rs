@@ -147,6 +147,18 @@ pub(super) async fn inquire(
     Ok((outcome.done, outcome.log))
 }
 
+/// Has a key taken away that bears the name of an object that is nowhere.
+pub(super) async fn take_stray(
+    ctx: &Context,
+    asked: Asked<'_>,
+    title: String,
+) -> Result<(), Explained> {
+    if asked.plugin == GIT_CONFIG {
+        return entry::stray(ctx, asked, title).await.map(drop);
+    }
+    carry_out(ctx, asked, Task::DeployKeyAbsent(title), None).await
+}
+
 async fn outcome(
     ctx: &Context,
     asked: Asked<'_>,

@@ -280,5 +280,6 @@ pub(super) fn name(task: &Task) -> &'static str {
         Task::PullRequestAbsent(_) => "closing the pull request",
         Task::PullRequestsOpen(_) => "listing the pull requests",
         Task::CommentPresent(_) => "the comment",
+        Task::DeployKeysTitled(_) => "listing the deploy keys",
     }
 }

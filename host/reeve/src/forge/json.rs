@@ -84,6 +84,7 @@ enum Wanted {
     PullRequestAbsent(String),
     PullRequestsOpen(String),
     CommentPresent(Said),
+    DeployKeysTitled(String),
 }
 
 #[derive(Deserialize)]
@@ -193,6 +194,7 @@ fn task(wanted: Wanted) -> Task {
         Wanted::PullRequestAbsent(head) => Task::PullRequestAbsent(head),
         Wanted::PullRequestsOpen(base) => Task::PullRequestsOpen(base),
         Wanted::CommentPresent(said) => Task::CommentPresent(said.into()),
+        Wanted::DeployKeysTitled(prefix) => Task::DeployKeysTitled(prefix),
     }
 }
 
@@ -273,6 +275,7 @@ pub fn done(done: &Done) -> Value {
             let all: Vec<Value> = all.iter().map(open).collect();
             json!({"pull-requests": all})
         }
+        Done::Titles(all) => json!({"titles": all}),
     }
 }
 

@@ -38,6 +38,24 @@ pub(super) async fn outcome(
     slot: Option<(&str, Secret)>,
 ) -> Result<Outcome, Explained> {
     may(&task, asked.whose)?;
+    unguarded(ctx, asked, task, slot).await
+}
+
+/// The same for what bears the name of an object that is nowhere, of whichever namespace: whoever calls has made sure of that.
+pub(super) async fn stray(
+    ctx: &Context,
+    asked: Asked<'_>,
+    title: String,
+) -> Result<Outcome, Explained> {
+    unguarded(ctx, asked, Task::DeployKeyAbsent(title), None).await
+}
+
+async fn unguarded(
+    ctx: &Context,
+    asked: Asked<'_>,
+    task: Task,
+    slot: Option<(&str, Secret)>,
+) -> Result<Outcome, Explained> {
     let url = RemoteUrl::parse(asked.repository).map_err(|_| {
         let message = "what is recorded of it names no repository";
         Explained::new(Reason::UrlInvalid, Turn::Retry, message)
@@ -132,7 +150,8 @@ fn may(task: &Task, whose: &NamespacedName) -> Result<(), Explained> {
         | Task::CommitStatus(_)
         | Task::PullRequest(_)
         | Task::PullRequestsOpen(_)
-        | Task::CommentPresent(_) => true,
+        | Task::CommentPresent(_)
+        | Task::DeployKeysTitled(_) => true,
     };
     if ours {
         return Ok(());
@@ -157,6 +176,7 @@ fn may_with(
         Task::GitCredential(_)
         | Task::DeployKeyPresent(_)
         | Task::DeployKeyAbsent(_)
+        | Task::DeployKeysTitled(_)
         | Task::WebhookPresent(_)
         | Task::WebhookAbsent(_)
         | Task::WebhookCheck(_) => Deed::Reads,

@@ -91,7 +91,8 @@ fn takes_away(task: &Task) -> bool {
         | Task::CommitStatus(_)
         | Task::PullRequest(_)
         | Task::PullRequestsOpen(_)
-        | Task::CommentPresent(_) => false,
+        | Task::CommentPresent(_)
+        | Task::DeployKeysTitled(_) => false,
     }
 }
 

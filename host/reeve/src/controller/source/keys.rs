@@ -27,7 +27,7 @@ use crate::cluster::Held;
 use crate::context::Context;
 use crate::controller::parting::Left;
 use crate::controller::report::{self, Run};
-use crate::controller::{parting, provider};
+use crate::controller::{parting, provider, strays};
 use crate::forge::words::{DeployKey as Put, Task};
 use crate::git::{self, identity};
 
@@ -73,8 +73,12 @@ pub(super) async fn tend(
         record,
         facts: Facts::default(),
         look: !(well(Type::Ready) && well(Type::DeployKeyReady)),
+        news: false,
     };
     let done = desk.work().await;
+    if done.is_ok() {
+        desk.sweep().await;
+    }
     desk.told(done)
 }
 
@@ -145,6 +149,8 @@ struct Desk<'a> {
     record: DeployKey,
     facts: Facts,
     look: bool,
+    /// Whether a key was put at the forge that was not recorded there.
+    news: bool,
 }
 
 impl Desk<'_> {
@@ -242,7 +248,8 @@ impl Desk<'_> {
     /// The key, at the forge.
     async fn put(&mut self, entry: KeyAtForge, public: String) -> Result<(), Explained> {
         let before = self.record.at_forge.clone();
-        if !self.record.at_forge.contains(&entry) {
+        let is_news = !before.contains(&entry);
+        if is_news {
             self.record.at_forge.retain(|one| !one.is(&entry));
             self.record.at_forge.push(entry.clone());
             self.note().await?;
@@ -266,8 +273,23 @@ impl Desk<'_> {
             self.record.at_forge = before;
         }
         put?;
+        self.news |= is_news;
         self.facts.put.insert(entry);
         Ok(())
+    }
+
+    /// Looks for keys beside its own that are nobody's any more.
+    async fn sweep(&self) {
+        let provider = self.wanted.key.as_ref();
+        let Some(provider) = provider.and_then(|wish| wish.provider.as_ref()) else {
+            return;
+        };
+        let asked = provider::Asked {
+            whose: &self.wanted.id,
+            plugin: provider.as_str(),
+            repository: &self.site.repository,
+        };
+        strays::sweep(self.ctx, asked, self.news).await;
     }
 
     /// A key that is no longer in use, away from its forge.
