@@ -43,6 +43,7 @@ use serde_json::Value;
 use crate::controller;
 use crate::git::Snapshot;
 use crate::others::Files;
+use crate::store::Archived;
 
 /// What the watches have told.
 pub(crate) struct Index(RwLock<Known>);
@@ -304,6 +305,8 @@ pub(crate) struct Stored<S = Snapshot> {
     pub(crate) wanted: Wanted,
     /// Who signed it, if that was asked for.
     pub(crate) verified: Option<Verdict>,
+    /// Before it is, nothing is written of what is built from it.
+    pub(crate) archived: Archived,
 }
 
 impl Stored {
@@ -314,6 +317,7 @@ impl Stored {
             snapshot: Files::Commit(self.snapshot),
             wanted: self.wanted,
             verified: self.verified,
+            archived: self.archived,
         }
     }
 }

@@ -5,13 +5,16 @@
 //! into the file system, and nothing lists. The index survives a restart.
 //!
 //! An archive is written by a thread that holds a turn (`places`) and looks whether somebody still waits: what is written for nobody
-//! stops, and nothing of it stays.
+//! stops, and nothing of it stays. It is a cache, and not synced: what an earlier process left may have been torn by a crash of the
+//! machine, so that is read once, and counts only if it is what its name says.
 //!
 //! What it deliberately doesn't: serve (`http::artifact` does), or keep an old archive that nobody refers to:
 //! [`Store::collect`] drops it.
 
 mod archive;
+mod archived;
 mod index;
+mod waits;
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -34,7 +37,9 @@ use crate::git::Snapshot;
 use crate::keyfile;
 use crate::places::{Place, Places};
 use archive::Written;
+pub(crate) use archived::{Archived, Archiving};
 use index::{Index, Record};
+use waits::Waits;
 
 /// The store of this process. Cheap to clone.
 #[derive(Clone)]
@@ -264,12 +269,34 @@ impl Store {
             return Ok(self.artifact(kept));
         }
         let turn = self.inner.turns.take(tenant).await;
+        let turn = self.look_at_what_was_left(&wanted, turn).await?;
         // Somebody else may have written it meanwhile.
         let record = match self.refer(&wanted)? {
             Some(kept) => kept,
             None => self.archive(wanted, turn).await?,
         };
         Ok(self.artifact(record))
+    }
+
+    /// What the artifact of `snapshot` is going to be called. Of its digest and its size nothing is known before it is
+    /// [put](Self::put): it is told to nobody.
+    pub(crate) fn announced(
+        &self,
+        kind: &str,
+        id: &NamespacedName,
+        snapshot: &Snapshot,
+        now: Timestamp,
+    ) -> Artifact {
+        let path = self.path(kind, id, snapshot);
+        Artifact {
+            revision: snapshot.revision().clone(),
+            digest: Digest::from_sha256([0; 32]),
+            tree: snapshot.tree_digest().to_owned(),
+            url: format!("{}/{path}", self.inner.base),
+            path,
+            size: 0,
+            last_update_time: now,
+        }
     }
 
     /// The archive that `path` (of a request, without the leading slash) stands for, and its length.
@@ -320,6 +347,23 @@ impl Store {
         let known = index.blob(wanted.snapshot.tree_digest());
         let kept = known.map(|known| index.refer(wanted.record(known)));
         Ok(kept.transpose().map_err(unremembered)?.flatten())
+    }
+
+    /// Reads the archive that an earlier process has left of those files, if nobody has since. The thread holds the turn meanwhile.
+    async fn look_at_what_was_left(
+        &self,
+        wanted: &Wanted,
+        turn: Option<Place>,
+    ) -> Result<Option<Place>, Error> {
+        let left = self.index().left(wanted.snapshot.tree_digest());
+        let Some(left) = left else { return Ok(turn) };
+        let inner = Arc::clone(&self.inner);
+        let looked = tokio::task::spawn_blocking(move || {
+            let is_whole = left.is_whole();
+            inner.index().looked_at(&left, is_whole);
+            turn
+        });
+        looked.await.map_err(|_| Error::Internal)
     }
 
     fn artifact(&self, record: Record) -> Artifact {
@@ -431,22 +475,6 @@ impl Wanted {
             size,
             written: self.now,
         }
-    }
-}
-
-/// Somebody waits for what a thread does; its flag is set when this is dropped.
-struct Waits(Arc<AtomicBool>);
-
-impl Waits {
-    fn new() -> (Self, Arc<AtomicBool>) {
-        let stop = Arc::new(AtomicBool::new(false));
-        (Self(Arc::clone(&stop)), stop)
-    }
-}
-
-impl Drop for Waits {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
     }
 }
 

@@ -191,7 +191,7 @@ async fn deliver(
         let prepared = tokio::select! {
             biased;
             () = over.cancelled() => return Err(Stopped::superseded()),
-            prepared = prepare(ctx, object, &wanted, &room, until.deadline) => prepared?,
+            prepared = ready(ctx, object, &wanted, &room, until.deadline) => prepared?,
         };
         // write: as the tenant, or to where another agent finds it
         progress.at(KustomizationProgress::DetectingDrift);
@@ -399,6 +399,21 @@ async fn transformed(
     let transformed = transform(ctx, caller, bundle).await?;
     cover::transformed(ctx, wanted, transformed.secret());
     Ok(transformed)
+}
+
+/// What is prepared, once its source is archived: until then that may be taken back.
+async fn ready(
+    ctx: &Arc<Context>,
+    object: &Kustomization,
+    wanted: &Wanted,
+    room: &Room,
+    deadline: Instant,
+) -> Result<Prepared, Stopped> {
+    let prepared = prepare(ctx, object, wanted, room, deadline).await?;
+    match wanted.stored.archived.wait().await {
+        true => Ok(prepared),
+        false => Err(Stopped::superseded()),
+    }
 }
 
 /// Render, transform, plan, policy.

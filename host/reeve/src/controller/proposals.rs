@@ -341,6 +341,7 @@ impl<'a> Case<'a> {
             snapshot,
             wanted: self.stored.wanted.clone(),
             verified,
+            archived: self.stored.archived.clone(),
         };
         let mut parts = Vec::new();
         for (id, object) in &self.appliers {

@@ -1,9 +1,11 @@
 //! A GitRepository becomes an artifact.
 //!
-//! ls-remote first: what hasn't moved is not fetched. What is stored wakes the Kustomizations that use it before its
-//! status is written, since they need not wait for that. Deciding what the world reads is `core::status`'s.
+//! ls-remote first: what hasn't moved is not fetched. What has come wakes the Kustomizations that use it before it is archived
+//! and its status is written, since they need not wait for that to begin (`ahead`). Deciding what the world reads is `core::status`'s.
 
+mod ahead;
 mod along;
+mod bring;
 pub(super) mod given;
 mod included;
 mod kept;
@@ -38,9 +40,10 @@ use reeve_core::status::{
 use tokio::time::Instant;
 
 pub(super) use self::along::{fetch_ahead, fetch_along, learn};
+use self::bring::{bring, take};
 use self::included::Included;
 pub(super) use self::kept::{all_of, earlier};
-use self::kept::{move_on, note, restore, restore_unasked};
+use self::kept::{move_on, restore, restore_unasked};
 use self::login::{refused, remote};
 pub(super) use self::proposed::proposed;
 use self::signed::Asked;
@@ -255,7 +258,7 @@ async fn fetch(
         return Ok(untold(ctx, id, object, &included).unwrap_or(unchanged));
     }
     // write: the mirror and the store, both of this machine
-    let stored = match bring(ctx, &want, &remote, resolved).await {
+    let stored = match ahead::bring(ctx, &want, &remote, resolved).await {
         Ok(stored) => stored,
         Err(why) => {
             restore(ctx, &want, &remote).await;
@@ -265,9 +268,7 @@ async fn fetch(
     };
     let bytes = stored.artifact.size;
     tell(&revision.to_string(), FetchResult::Stored { bytes });
-    let outcome = stored_for(object, &included, &stored);
-    keep(ctx, id, stored).wake(ctx);
-    Ok(outcome)
+    Ok(stored_for(object, &included, &stored))
 }
 
 /// Where it was refused, a login that was made may have been taken back at the forge: the next try asks for another.
@@ -405,52 +406,6 @@ fn content(wanted: &Wanted, included: &Included) -> git::Content {
         incomplete: wanted.submodules,
         ..git::Content::default()
     }
-}
-
-/// The commit into the mirror, and its files into the store.
-async fn bring(
-    ctx: &Context,
-    want: &Want<'_>,
-    remote: &Arc<Remote>,
-    resolved: git::Resolved,
-) -> Result<Stored, Explained> {
-    let resolved = match want.asked_for {
-        Some(asked_for) => asked_for.of(resolved),
-        None => resolved,
-    };
-    let until = want.deadline.into_std();
-    let all = content(want.wanted, want.included);
-    let mirrors = replaced::mirrors(ctx, &want.wanted.id);
-    let fetched = git::fetch(&mirrors, remote, resolved, all, until, &ctx.limits).await;
-    let snapshot = fetched.map_err(|why| Explained::of(&why))?;
-    let snapshot = submodules::fetch(ctx, want, remote, snapshot).await?;
-    let stored = take(ctx, want, snapshot).await?;
-    note(ctx, want.wanted, &stored.snapshot).await;
-    Ok(stored)
-}
-
-/// Its files into the store, if they are signed as they must be.
-async fn take(
-    ctx: &Context,
-    want: &Want<'_>,
-    snapshot: git::Snapshot,
-) -> Result<Stored, Explained> {
-    let wanted = want.wanted;
-    let verified = match want.asked_for {
-        Some(asked_for) => Some(asked_for.check(ctx, &snapshot).await?),
-        None => None,
-    };
-    let store = replaced::store(ctx, &wanted.id, &snapshot);
-    let artifact = store
-        .put("gitrepository", &wanted.id, &snapshot, ctx.clock.now())
-        .await
-        .map_err(|why| Explained::of(&why))?;
-    Ok(Stored {
-        artifact,
-        snapshot,
-        wanted: fetched_for(wanted, want.included),
-        verified,
-    })
 }
 
 /// Puts what is in store where runs find it. Returns who uses it.

@@ -2,9 +2,9 @@
 //!
 //! One small file a record, so that putting one doesn't rewrite the others, and a torn one loses only itself. Requests
 //! are looked up by the hash of their whole path: how far a guess was right takes no measurable time to tell, because
-//! nothing of the path itself is compared. What it deliberately doesn't: open an archive.
+//! nothing of the path itself is compared. What it deliberately doesn't: open an archive, but to see whether it is whole.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::Retention;
-use super::archive::{file_name, parse_file_name};
+use super::archive::{file_name, is_whole, parse_file_name};
 use crate::disk::{Disk, Thing};
 
 /// One artifact of one object.
@@ -40,8 +40,26 @@ pub(super) struct Index {
     dir: PathBuf,
     blob_dir: PathBuf,
     records: HashMap<[u8; 32], Record>,
+    /// How many records each tenant has of each tree.
+    users: BTreeMap<String, BTreeMap<String, usize>>,
     blobs: BTreeMap<String, (Digest, u64)>,
+    /// Those of them that an earlier process has left, as long as nobody has read them.
+    unread: BTreeSet<String>,
     disk: Disk,
+}
+
+/// An archive that an earlier process has left.
+pub(super) struct Left {
+    tree: String,
+    digest: Digest,
+    path: PathBuf,
+}
+
+impl Left {
+    /// Whether it is what its name says: a crash of the machine may have torn it. Reads all of it.
+    pub(super) fn is_whole(&self) -> bool {
+        is_whole(&self.path, &self.digest)
+    }
 }
 
 impl Index {
@@ -73,10 +91,16 @@ impl Index {
                 None => fs::remove_file(path)?,
             }
         }
+        let mut users = BTreeMap::new();
+        for record in records.values() {
+            count(&mut users, record);
+        }
         let opened = Self {
             dir: dir.to_owned(),
             blob_dir: blob_dir.to_owned(),
             records,
+            users,
+            unread: blobs.keys().cloned().collect(),
             blobs,
             disk,
         };
@@ -90,14 +114,35 @@ impl Index {
         let Some((_, size)) = self.blobs.get(tree) else {
             return self.disk.gone(&thing);
         };
-        let of_it = self.records.values().filter(|record| record.tree == tree);
-        let users = of_it.map(|record| record.tenant.clone());
+        let users = self.users.get(tree);
+        let users = users.into_iter().flat_map(BTreeMap::keys).cloned();
         self.disk.set_users(thing, *size, users.collect());
     }
 
-    /// The digest and size of the archive of those files, if it is here.
+    /// The archive of those files, if an earlier process has left it and nobody has read it since.
+    pub(super) fn left(&self, tree: &str) -> Option<Left> {
+        let tree = self.unread.get(tree)?;
+        let (digest, _) = *self.blobs.get(tree)?;
+        Some(Left {
+            tree: tree.clone(),
+            digest,
+            path: self.blob_dir.join(file_name(tree, &digest)),
+        })
+    }
+
+    /// It was read. One that is torn is not here: the next of those files takes its place.
+    pub(super) fn looked_at(&mut self, left: &Left, is_whole: bool) {
+        if self.unread.remove(&left.tree) && !is_whole {
+            self.blobs.remove(&left.tree);
+            let _gone = fs::remove_file(&left.path);
+            self.tell(&left.tree);
+        }
+    }
+
+    /// The digest and size of the archive of those files, if it is here, and known to be whole.
     pub(super) fn blob(&self, tree: &str) -> Option<(Digest, u64)> {
-        let (digest, size) = *self.blobs.get(tree)?;
+        let known = self.blobs.get(tree);
+        let (digest, size) = *known.filter(|_| !self.unread.contains(tree))?;
         let path = self.blob_dir.join(file_name(tree, &digest));
         // The disk may have lost it since.
         let there = fs::metadata(path).is_ok_and(|found| found.len() == size);
@@ -125,7 +170,11 @@ impl Index {
         fs::rename(fresh, path)?;
         let archive = (record.digest, record.size);
         self.blobs.insert(record.tree.clone(), archive);
-        self.records.insert(key, record.clone());
+        self.unread.remove(&record.tree);
+        count(&mut self.users, &record);
+        if let Some(before) = self.records.insert(key, record.clone()) {
+            discount(&mut self.users, &before);
+        }
         self.tell(&record.tree);
         Ok(record)
     }
@@ -196,17 +245,17 @@ impl Index {
     fn drop_records(&mut self, doomed: Vec<[u8; 32]>) -> io::Result<usize> {
         let mut touched = BTreeSet::new();
         for key in doomed {
-            touched.extend(self.records.remove(&key).map(|record| record.tree));
+            if let Some(record) = self.records.remove(&key) {
+                discount(&mut self.users, &record);
+                touched.insert(record.tree);
+            }
             remove(&self.dir.join(hex::encode(key)))?;
         }
-        let wanted: HashSet<&str> = self.records.values().map(|r| r.tree.as_str()).collect();
-        let unwanted: Vec<_> = self
-            .blobs
-            .keys()
-            .filter(|tree| !wanted.contains(tree.as_str()))
-            .cloned()
-            .collect();
+        let all = self.blobs.keys();
+        let unwanted = all.filter(|tree| !self.users.contains_key(*tree));
+        let unwanted: Vec<_> = unwanted.cloned().collect();
         for tree in &unwanted {
+            self.unread.remove(tree);
             if let Some((digest, _)) = self.blobs.remove(tree) {
                 // Whoever is reading it goes on reading: the file goes with its last reader.
                 remove(&self.blob_dir.join(file_name(tree, &digest)))?;
@@ -215,6 +264,28 @@ impl Index {
         touched.extend(unwanted.iter().cloned());
         touched.iter().for_each(|tree| self.tell(tree));
         Ok(unwanted.len())
+    }
+}
+
+/// One more record of its tree.
+fn count(users: &mut BTreeMap<String, BTreeMap<String, usize>>, record: &Record) {
+    let of_it = users.entry(record.tree.clone()).or_default();
+    *of_it.entry(record.tenant.clone()).or_default() += 1;
+}
+
+/// One less.
+fn discount(users: &mut BTreeMap<String, BTreeMap<String, usize>>, record: &Record) {
+    let Some(of_it) = users.get_mut(&record.tree) else {
+        return;
+    };
+    if let Some(many) = of_it.get_mut(&record.tenant) {
+        *many -= 1;
+        if *many == 0 {
+            of_it.remove(&record.tenant);
+        }
+    }
+    if of_it.is_empty() {
+        users.remove(&record.tree);
     }
 }
 
@@ -272,4 +343,73 @@ fn decode(bytes: &[u8]) -> Option<Record> {
         size: value.get("size")?.as_u64()?,
         written: text("written")?.parse().ok()?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(tenant: &str, content: &[u8]) -> Record {
+        let commit = "1".repeat(40);
+        Record {
+            kind: "gitrepository".to_owned(),
+            id: NamespacedName::new(tenant, "web").unwrap(),
+            tenant: tenant.to_owned(),
+            path: format!("gitrepository/{tenant}/web/token/{commit}.tar.gz"),
+            revision: Revision::new(Some("main"), &commit).unwrap(),
+            tree: "2".repeat(40),
+            digest: Digest::of(content),
+            size: u64::try_from(content.len()).unwrap(),
+            written: Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    #[test]
+    fn what_a_crash_has_torn_is_archived_anew_and_what_is_whole_is_read_once() {
+        for (lies, is_whole) in [
+            (&b"whole"[..], true),
+            (b"who", false),
+            (b"\0\0\0\0\0", false),
+        ] {
+            let room = tempfile::tempdir().unwrap();
+            let (dir, blobs) = (room.path().join("index"), room.path().join("blobs"));
+            fs::create_dir(&blobs).unwrap();
+            let record = record("acme", b"whole");
+            let file = blobs.join(file_name(&record.tree, &record.digest));
+            fs::write(&file, b"whole").unwrap();
+            let mut first = Index::open(&dir, &blobs, Disk::default()).unwrap();
+            first.insert(record.clone()).unwrap();
+            assert!(first.left(&record.tree).is_none(), "it is its own");
+
+            fs::write(&file, lies).unwrap();
+            let mut next = Index::open(&dir, &blobs, Disk::default()).unwrap();
+            assert!(next.refer(record.clone()).unwrap().is_none(), "unread");
+            let left = next.left(&record.tree).unwrap();
+            assert_eq!(left.is_whole(), is_whole);
+            next.looked_at(&left, is_whole);
+            assert!(next.left(&record.tree).is_none());
+            let referred = next.refer(record.clone()).unwrap();
+            assert_eq!((referred.is_some(), file.exists()), (is_whole, is_whole));
+        }
+    }
+
+    #[test]
+    fn an_archive_is_on_the_account_of_all_who_have_it_and_goes_with_the_last() {
+        let room = tempfile::tempdir().unwrap();
+        let (dir, blobs) = (room.path().join("index"), room.path().join("blobs"));
+        fs::create_dir(&blobs).unwrap();
+        let (acme, other) = (record("acme", b"whole"), record("other", b"whole"));
+        let file = blobs.join(file_name(&acme.tree, &acme.digest));
+        fs::write(&file, b"whole").unwrap();
+        let disk = Disk::default();
+        let mut index = Index::open(&dir, &blobs, disk.clone()).unwrap();
+        for record in [&acme, &other, &acme] {
+            index.insert(record.clone()).unwrap();
+        }
+        assert_eq!((disk.used("acme"), disk.used("other")), (5, 5));
+        assert_eq!(index.remove("gitrepository", &acme.id).unwrap(), 0);
+        assert_eq!((disk.used("acme"), disk.used("other")), (0, 5));
+        assert_eq!(index.remove("gitrepository", &other.id).unwrap(), 1);
+        assert!(!file.exists() && index.users.is_empty());
+    }
 }

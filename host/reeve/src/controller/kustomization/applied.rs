@@ -154,6 +154,7 @@ async fn stored_at(
         snapshot,
         wanted: now.wanted,
         verified: None,
+        archived: now.archived,
     })
 }
 

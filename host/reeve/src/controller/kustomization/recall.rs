@@ -168,6 +168,7 @@ async fn render(
         snapshot: Files::Commit(snapshot),
         wanted: wanted.stored.wanted.clone(),
         verified: None,
+        archived: wanted.stored.archived.clone(),
     };
     rendered(ctx, &beside(wanted, stored), deadline).await
 }

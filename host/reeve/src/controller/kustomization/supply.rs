@@ -17,6 +17,7 @@ use reeve_core::tenancy::Tenant;
 use crate::context::Context;
 use crate::index::{self, Stored};
 use crate::others::Files;
+use crate::store::Archived;
 
 /// What there is of a source.
 pub(super) enum Supply {
@@ -130,6 +131,7 @@ impl Supply {
                 submodules: false,
             },
             verified: None,
+            archived: Archived::already(),
         })
     }
 }

@@ -28,6 +28,12 @@ impl Users {
         }
     }
 
+    /// Whether all that would come of it early is the work of Kustomizations: what others make of it cannot be taken back.
+    pub(super) fn only_apply(&self) -> bool {
+        let others = self.includers.len() + self.policies.len() + self.plugins.len();
+        others == 0 && !self.kustomizations.is_empty()
+    }
+
     /// Plugins first, since Kustomizations of the same commit wait for them.
     pub(super) fn wake(self, ctx: &Context) {
         for id in self.includers {
