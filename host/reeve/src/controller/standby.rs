@@ -16,9 +16,9 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
-use super::queue::{self, Halt};
+use super::queue::{self, Halt, Pace};
 use super::traced::log_span;
-use super::{Inboxes, Owned as _, follow, late, pace, policy, receiver, sharing, source};
+use super::{Inboxes, Owned as _, follow, late, policy, receiver, sharing, source};
 use crate::context::Context;
 use crate::observe::Kind;
 
@@ -82,7 +82,14 @@ fn policies(
         let ctx = Arc::clone(&ctx);
         async move { policy::learn(&ctx, &name).await }
     };
-    queue::work(inbox, pace(1), halt.clone(), seen, owner, learn)
+    queue::work(
+        inbox,
+        Pace::of(Kind::Policy, 1),
+        halt.clone(),
+        seen,
+        owner,
+        learn,
+    )
 }
 
 fn receivers(
@@ -105,7 +112,14 @@ fn receivers(
         }
         .instrument(span)
     };
-    queue::work(inbox, pace(1), halt.clone(), seen, owner, learn)
+    queue::work(
+        inbox,
+        Pace::of(Kind::Receiver, 1),
+        halt.clone(),
+        seen,
+        owner,
+        learn,
+    )
 }
 
 fn sources(
@@ -122,5 +136,12 @@ fn sources(
         let span = log_span(Kind::GitRepository, &id);
         async move { source::learn(&ctx, &id).await }.instrument(span)
     };
-    queue::work(inbox, pace(1), halt.clone(), seen, owner, learn)
+    queue::work(
+        inbox,
+        Pace::of(Kind::GitRepository, 1),
+        halt.clone(),
+        seen,
+        owner,
+        learn,
+    )
 }

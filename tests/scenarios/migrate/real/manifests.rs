@@ -87,6 +87,7 @@ spec:
         paths: [{path: /, pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}]
 "#;
 
+/// The binding is of a role that is there: Flux rehearses a set at once, and the API server looks up what may not be bound freely.
 const RIGHTS: &str = r#"apiVersion: v1
 kind: ServiceAccount
 metadata:
@@ -103,7 +104,7 @@ apiVersion: rbac.authorization.k8s.io/v1
 kind: RoleBinding
 metadata:
   name: web:read
-roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: web:read}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: view}
 subjects: [{apiGroup: rbac.authorization.k8s.io, kind: Group, name: readers}]
 "#;
 
