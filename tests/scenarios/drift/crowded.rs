@@ -42,7 +42,7 @@ async fn spread(estate: &Estate) -> anyhow::Result<()> {
         [space, secret(Some(&name))]
     });
     let all: Vec<String> = each.map(|object| object.to_string()).collect();
-    let commit = repo.publish("all.yaml", &all.join("\n---\n"))?;
+    let commit = repo.publish("all.yaml", all.join("\n---\n"))?;
     let meta = json!({"name": NAME, "namespace": PLATFORM});
     let source = json!({
         "apiVersion": "source.toolkit.fluxcd.io/v1", "kind": "GitRepository", "metadata": meta,

@@ -92,7 +92,8 @@ impl Attempt {
         hash: hash::Kind,
         edits: Edits,
     ) -> Result<Option<(ObjectId, Vec<Object>)>, commit::Error> {
-        let repository = self.base.snapshot.as_ref().map(Snapshot::repository);
+        let snapshot = self.base.snapshot.as_ref();
+        let repository = snapshot.map(Snapshot::repository).transpose()?;
         let below = match (&self.base.snapshot, &repository) {
             (Some(snapshot), Some(repository)) => Some(root(repository, snapshot)?),
             _ => None,
