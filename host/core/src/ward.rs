@@ -6,6 +6,7 @@
 //! (the time is how long the process has been running), and no rules: who tells it something says whether that is meant.
 
 mod additions;
+mod deleted;
 mod proposed;
 mod remembered;
 mod share;
@@ -20,6 +21,7 @@ use std::time::Duration;
 use reeve_api::writeback::{WriteBackConflict, WriteBackRefusal};
 use serde_json::{Map, Value, json};
 
+use self::deleted::Deleted;
 use crate::drift::{digest, is_ours, owner};
 use crate::inventory::ObjectId;
 pub use additions::{as_if_applied, as_made, by_name, without_additions, without_found};
@@ -85,6 +87,8 @@ pub struct Ward {
     views: BTreeMap<Realm, View>,
     fresh: BTreeMap<ObjectId, Fresh>,
     left: BTreeMap<ObjectId, Left>,
+    /// What of that was deleted.
+    deleted: Deleted,
     /// What is proposed by now, and is looked at together; of what was deleted what is known of it.
     proposed: BTreeMap<ObjectId, Option<Value>>,
     /// What was there when a process before this one looked.
@@ -143,6 +147,7 @@ impl Ward {
         let of = |id: &ObjectId| realms.iter().any(|realm| realm.has(id));
         self.fresh.retain(|id, _| of(id));
         self.left.retain(|id, _| of(id));
+        self.deleted.retain(of);
         self.proposed.retain(|id, _| of(id));
     }
 
@@ -193,8 +198,10 @@ impl Ward {
     /// Takes what there is to look at, so many objects at most.
     pub fn take(&mut self, most: usize) -> Work {
         let mut work = Work::default();
+        self.deleted.retain(|id| self.left.contains_key(id));
         while let Some((id, fresh)) = self.next() {
             self.last = Some(id.clone());
+            self.deleted.take(&id, &fresh);
             match fresh {
                 Fresh::There => work.there.push(id),
                 Fresh::Gone(meta) => work.gone.push((id, meta)),
@@ -237,6 +244,7 @@ impl Ward {
     pub fn looked_at(&mut self, id: &ObjectId, left: Left) {
         if left.is_nothing() {
             self.left.remove(id);
+            self.deleted.settle(id);
         } else if self.left.len() < LEFT || self.left.contains_key(id) {
             self.left.insert(id.clone(), left);
         }
@@ -245,7 +253,8 @@ impl Ward {
     /// Looks once more at what could not be written; or at everything.
     pub fn look_again(&mut self, everything: bool) {
         for id in self.left.keys() {
-            self.fresh.entry(id.clone()).or_insert(Fresh::There);
+            let again = self.deleted.again(id);
+            self.fresh.entry(id.clone()).or_insert(again);
         }
         if !everything {
             return;
