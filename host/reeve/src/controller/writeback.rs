@@ -19,6 +19,7 @@ mod real;
 mod realm;
 mod refusal;
 mod rehearse;
+mod replaced;
 mod request;
 mod since;
 mod told;

@@ -57,6 +57,11 @@ pub(super) async fn reach(
     if wanted.spec.kube_config.is_some() {
         return Ok(wanted);
     }
+    let replacing = replaced(object, &wanted);
+    let wanted = Wanted {
+        client: wanted.client.replacing(replacing),
+        ..wanted
+    };
     let rules = ctx.index.read(|known| in_effect(ctx, known, &wanted));
     if rules.is_empty() {
         return Ok(wanted);
@@ -130,6 +135,16 @@ fn left(object: &Kustomization, wanted: &Wanted) -> Vec<String> {
         id.is_ok_and(|id| wanted.inventory.contains(&id))
     };
     left.map(|one| &one.id).filter(is_had).cloned().collect()
+}
+
+/// What an earlier run has deleted of what it had, to make it anew, and has not made anew yet.
+fn replaced(object: &Kustomization, wanted: &Wanted) -> Vec<String> {
+    let all = object.status.iter().flat_map(|status| &status.replacing);
+    let is_had = |id: &&String| {
+        let id = id.parse::<ObjectId>();
+        id.is_ok_and(|id| wanted.inventory.contains(&id))
+    };
+    all.filter(is_had).cloned().collect()
 }
 
 /// How long to wait when WriteBacks, or the repositories that they are about, are not listed yet, unless that wakes us: what they

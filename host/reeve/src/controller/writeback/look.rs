@@ -82,6 +82,8 @@ impl Case<'_> {
         let mut found = Found::default();
         let mut shares: BTreeMap<_, Share> = BTreeMap::new();
         let holders = self.holders(work);
+        // Asked before anything is read: who is not told of it is made anew by then.
+        let replaced = self.replaced(work, &holders);
         let gone = work.gone.iter().map(|(id, meta)| (id, Some(meta)));
         let all = work.there.iter().map(|id| (id, None)).chain(gone);
         let reading = all.map(|(id, meta)| async move { (id, meta, self.read(id, None).await) });
@@ -93,6 +95,7 @@ impl Case<'_> {
                     self.sort(&mut found, &mut shares, (id, live), holders.get(id));
                 }
                 (Read::Not, None) => found.settle(id),
+                (Read::Not, Some(_)) if replaced.contains(id) => found.settle(id),
                 (Read::Not, Some(meta)) => match holders.get(id) {
                     Some(had) if self.is_built_here(had) => {
                         let share = shares.entry(had.clone()).or_default();
