@@ -271,6 +271,12 @@ impl Ward {
         self.left.values()
     }
 
+    /// What somebody has taken out of write-back, as far as it was looked at.
+    pub fn taken_out(&self) -> impl Iterator<Item = &ObjectId> {
+        let paused = self.left.iter().filter(|(_, left)| left.paused.is_some());
+        paused.map(|(id, _)| id)
+    }
+
     /// Whether a realm has shown anything that a rule means.
     pub fn holds(&self, realm: &Realm) -> bool {
         let view = self.views.get(realm);

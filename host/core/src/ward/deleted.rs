@@ -116,6 +116,20 @@ mod tests {
     }
 
     #[test]
+    fn what_somebody_has_taken_out_is_known_until_it_is_in_again() {
+        let mut ward = ward();
+        drop(ward.take(10));
+        let paused = Left {
+            paused: Some("ConfigMap acme/web".to_owned()),
+            ..Left::default()
+        };
+        ward.looked_at(&id(), paused);
+        assert!(ward.taken_out().eq([&id()]));
+        ward.looked_at(&id(), refused());
+        assert_eq!(ward.taken_out().count(), 0);
+    }
+
+    #[test]
     fn what_is_made_again_is_no_deletion_any_more() {
         let mut ward = ward();
         drop(ward.take(10));

@@ -105,7 +105,7 @@ impl Case<'_> {
                     None if !self.is_its_own(id, meta) => found.settle(id),
                     None => {
                         let object = self.as_it_was(id, &self.meta(id, meta));
-                        self.gone(&mut found, id, None, object);
+                        self.gone(&mut found, (id, meta), None, object);
                     }
                 },
                 (Read::Refused(why), _) => found.refuse(id, why),
@@ -231,7 +231,7 @@ impl Case<'_> {
             // Where nobody saw it go, it was there if it was applied.
             let last = || self.as_it_was(&id, Some(&meta).filter(|meta| !meta.is_null())?);
             let object = object.or_else(last);
-            self.gone(found, &id, Some(number), object);
+            self.gone(found, (&id, &meta), Some(number), object);
         }
     }
 
@@ -342,10 +342,17 @@ impl Case<'_> {
         }
     }
 
-    fn gone(&self, found: &mut Found, id: &ObjectId, build: Option<usize>, object: Option<Object>) {
+    fn gone(
+        &self,
+        found: &mut Found,
+        (id, meta): (&ObjectId, &Value),
+        build: Option<usize>,
+        object: Option<Object>,
+    ) {
         let Some(object) = object else {
             return found.settle(id);
         };
+        let object = self.as_taken_out(id, meta, object);
         if build.is_none()
             && let Some(by) = self.neighbour(&object)
         {
