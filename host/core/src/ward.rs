@@ -166,6 +166,9 @@ impl Ward {
             Shown::There(object, meant) => {
                 let now = Sight::of(object, taken::tells_by_status(realm));
                 let seen = view.there((object, now), meant, is_proposed);
+                // Who is still told that it was deleted is told that it is there, whoever has made it again.
+                let is_back = || meant && self.deleted.has(realm, object);
+                let seen = seen.or_else(|| is_back().then(|| (names(object), Fresh::There)));
                 seen.into_iter().collect()
             }
             Shown::Gone(object) => {

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::Fresh;
+use super::{Fresh, Realm, names};
 use crate::inventory::ObjectId;
 
 /// What is known of each.
@@ -33,6 +33,12 @@ impl Deleted {
         self.0.retain(|id, _| keep(id));
     }
 
+    /// Whether that object of a realm was deleted.
+    pub(super) fn has(&self, realm: &Realm, object: &Value) -> bool {
+        // Mostly nothing was, and an id takes strings.
+        !self.0.is_empty() && self.0.contains_key(&realm.id(&names(object)))
+    }
+
     /// As what it is looked at once more.
     pub(super) fn again(&self, id: &ObjectId) -> Fresh {
         let meta = self.0.get(id).cloned();
@@ -49,7 +55,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::ward::{Left, Realm, Shown, Ward};
+    use crate::ward::{Left, Shown, Ward};
 
     const NOW: Duration = Duration::from_secs(1);
 
@@ -134,7 +140,14 @@ mod tests {
         let mut ward = ward();
         drop(ward.take(10));
         ward.looked_at(&id(), refused());
-        ward.show(&realm(), Shown::There(&map(), true), NOW);
+        // By a Kustomization, and nobody has changed it since: it is looked at for its deletion alone.
+        let mut applied = map();
+        applied["metadata"]["labels"] = json!({
+            "kustomize.toolkit.fluxcd.io/name": "shop", "kustomize.toolkit.fluxcd.io/namespace": "acme",
+        });
+        applied["metadata"]["managedFields"] =
+            json!([{"manager": "kustomize-controller", "operation": "Apply", "time": "1"}]);
+        ward.show(&realm(), Shown::There(&applied, true), NOW);
         assert_eq!(ward.take(10).there, [id()]);
         ward.looked_at(&id(), refused());
         ward.look_again(false);

@@ -46,7 +46,7 @@ fn is_to_be_made_anew(one: &Kustomization, id: &ObjectId) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -57,7 +57,7 @@ mod tests {
                 .parse::<ObjectId>()
                 .unwrap()
         };
-        let object = |status| {
+        let object = |status: Value| {
             let object = json!({"apiVersion": "kustomize.toolkit.fluxcd.io/v1", "kind": "Kustomization",
                 "metadata": {"name": "shop", "namespace": "acme"}, "status": status,
                 "spec": {"interval": "1m", "prune": true, "sourceRef": {"kind": "GitRepository", "name": "shop"}}});
