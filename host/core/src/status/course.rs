@@ -30,7 +30,7 @@ impl Course {
     /// Asked before the status says which revision is applied by now.
     pub(super) fn remember(&self, status: &mut KustomizationStatus) {
         status.left_alone = self.left_alone(status);
-        status.replacing = self.replacing.iter().take(REPLACING).cloned().collect();
+        status.replacing = typed_replacing(&self.replacing);
         status.last_applied_from = Some(self.from.clone());
         status.inventory_cluster.clone_from(&self.cluster);
     }
@@ -65,6 +65,11 @@ impl Course {
         };
         all.into_iter().map(told).collect()
     }
+}
+
+/// What is to be made anew, as a status has it: as much as there is room for.
+pub fn typed_replacing(all: &BTreeSet<String>) -> Vec<String> {
+    all.iter().take(REPLACING).cloned().collect()
 }
 
 #[cfg(test)]
@@ -148,5 +153,7 @@ mod tests {
         let ids: Vec<String> = (0..LEFT_ALONE + 5).map(|n| n.to_string()).collect();
         let all: Vec<(&str, bool)> = ids.iter().map(|id| (id.as_str(), true)).collect();
         assert_eq!(told(&course(&all), at("1", &[])).len(), LEFT_ALONE);
+        let all = ids.into_iter().collect();
+        assert_eq!(typed_replacing(&all).len(), REPLACING);
     }
 }

@@ -174,7 +174,7 @@ pub(super) async fn record(
     let mut status = object.status.clone().unwrap_or_default();
     status.inventory = Some(status::typed_inventory(inventory.all));
     status.inventory_cluster = inventory.cluster.map(str::to_owned);
-    status.replacing = inventory.replacing.into_iter().collect();
+    status.replacing = status::typed_replacing(&inventory.replacing);
     status.sync = sync.or(status.sync);
     run.write(ctx, object, &status)
         .await

@@ -15,15 +15,12 @@ use super::round::Known;
 
 /// What of `before` is still to be known beside what is there now.
 pub(super) fn unsettled(before: Known, now: &Known, seen: &[Seen], decision: &Decision) -> Known {
-    let ids = |objects: &mut dyn Iterator<Item = &Object>| -> BTreeSet<ObjectId> {
-        objects.map(ObjectId::of).collect()
-    };
-    let decided = ids(&mut seen.iter().map(Seen::object));
+    let decided = ids(seen.iter().map(Seen::object));
     let gone = seen.iter();
     let gone = gone.filter(|one| matches!(one.state, State::Gone { .. }));
-    let gone = ids(&mut gone.map(Seen::object));
-    let written = ids(&mut decision.written.iter().map(|one| &one.object));
-    let mut held = ids(&mut decision.paused.iter());
+    let gone = ids(gone.map(Seen::object));
+    let written = ids(decision.written.iter().map(|one| &one.object));
+    let mut held = ids(decision.paused.iter());
     held.extend(decision.refused.iter().map(|one| one.id.clone()));
     let is_beyond = |id: &ObjectId| decision.left > 0 && !written.contains(id);
     let stays = |id: &ObjectId| match decided.contains(id) {
@@ -35,6 +32,10 @@ pub(super) fn unsettled(before: Known, now: &Known, seen: &[Seen], decision: &De
     before
         .filter(|(id, _)| !now.contains_key(id) && stays(id))
         .collect()
+}
+
+fn ids<'o>(objects: impl Iterator<Item = &'o Object>) -> BTreeSet<ObjectId> {
+    objects.map(ObjectId::of).collect()
 }
 
 /// The manifest of what is gone, taken out if the object was.

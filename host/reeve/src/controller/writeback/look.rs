@@ -82,7 +82,7 @@ impl Case<'_> {
         let mut found = Found::default();
         let mut shares: BTreeMap<_, Share> = BTreeMap::new();
         let holders = self.holders(work);
-        // Asked before anything is read: who is not told of it is made anew by then.
+        // Asked before anything is read: what is told no more is there again by then.
         let replaced = self.replaced(work, &holders);
         let gone = work.gone.iter().map(|(id, meta)| (id, Some(meta)));
         let all = work.there.iter().map(|id| (id, None)).chain(gone);
