@@ -32,7 +32,7 @@ pub(super) async fn keep(
 }
 
 /// A tenant that asks for force, with the object there, and kept. Its uid.
-async fn forced(tenant: &Tenant<'_>, timeout: &str) -> anyhow::Result<Option<String>> {
+pub(super) async fn forced(tenant: &Tenant<'_>, timeout: &str) -> anyhow::Result<Option<String>> {
     let commit = tenant
         .change(|draft| {
             draft.set("force", json!(true));
@@ -49,7 +49,7 @@ async fn forced(tenant: &Tenant<'_>, timeout: &str) -> anyhow::Result<Option<Str
 }
 
 /// Pushes another value, and waits until the run for that has ended as a wait.
-async fn pushed(tenant: &Tenant<'_>, value: &str) -> anyhow::Result<String> {
+pub(super) async fn pushed(tenant: &Tenant<'_>, value: &str) -> anyhow::Result<String> {
     let commit = tenant.commit([("fixed.yaml", Some(fixed(value)))])?;
     tenant.call_hook().await?;
     let words = format!("waiting for ConfigMap/{}/fixed status: ", tenant.name());
@@ -70,7 +70,11 @@ async fn pushed(tenant: &Tenant<'_>, value: &str) -> anyhow::Result<String> {
 }
 
 /// Whether it was made anew, with this value.
-async fn is_new(tenant: &Tenant<'_>, old: Option<&String>, value: &str) -> anyhow::Result<()> {
+pub(super) async fn is_new(
+    tenant: &Tenant<'_>,
+    old: Option<&String>,
+    value: &str,
+) -> anyhow::Result<()> {
     let now = tenant.api("v1", "ConfigMap").get("fixed").await?;
     ensure!(now.metadata.uid.as_ref() != old, "it is the old one");
     ensure!(now.data["data"]["k"] == value, "{}", now.data);

@@ -8,6 +8,7 @@ mod away;
 mod careful;
 mod claims;
 mod counted;
+mod deletions;
 mod fresh;
 mod hands;
 mod kinds;

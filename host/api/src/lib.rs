@@ -66,6 +66,9 @@ pub const NOTIFICATION_GROUP: &str = "notification.toolkit.fluxcd.io";
 /// The API group of the kinds that are ours alone.
 pub const REEVE_GROUP: &str = "reeve.dev";
 
+/// The annotation of an object that was deleted to be made anew.
+pub const REPLACED: &str = "reeve.dev/replaced";
+
 /// The label that says whose a namespace is, and which Tenant something was made of: the Tenant's name. On a namespace that was
 /// there before it is put by whoever has it adopted.
 pub const TENANT_LABEL: &str = "reeve.dev/tenant";

@@ -25,7 +25,7 @@ mod upstream;
 mod writeback;
 
 pub use change::typed_inventory;
-pub use course::Course;
+pub use course::{Course, typed_replacing};
 pub use deliver::{Delivery, FileChange};
 pub use health::{Health, Settling, Wait};
 pub use kustomization::{

@@ -6,6 +6,7 @@
 //! (the time is how long the process has been running), and no rules: who tells it something says whether that is meant.
 
 mod additions;
+mod deleted;
 mod proposed;
 mod remembered;
 mod share;
@@ -20,6 +21,7 @@ use std::time::Duration;
 use reeve_api::writeback::{WriteBackConflict, WriteBackRefusal};
 use serde_json::{Map, Value, json};
 
+use self::deleted::Deleted;
 use crate::drift::{digest, is_ours, owner};
 use crate::inventory::ObjectId;
 pub use additions::{as_if_applied, as_made, by_name, without_additions, without_found};
@@ -85,6 +87,8 @@ pub struct Ward {
     views: BTreeMap<Realm, View>,
     fresh: BTreeMap<ObjectId, Fresh>,
     left: BTreeMap<ObjectId, Left>,
+    /// What of that was deleted.
+    deleted: Deleted,
     /// What is proposed by now, and is looked at together; of what was deleted what is known of it.
     proposed: BTreeMap<ObjectId, Option<Value>>,
     /// What was there when a process before this one looked.
@@ -143,6 +147,7 @@ impl Ward {
         let of = |id: &ObjectId| realms.iter().any(|realm| realm.has(id));
         self.fresh.retain(|id, _| of(id));
         self.left.retain(|id, _| of(id));
+        self.deleted.retain(of);
         self.proposed.retain(|id, _| of(id));
     }
 
@@ -161,6 +166,9 @@ impl Ward {
             Shown::There(object, meant) => {
                 let now = Sight::of(object, taken::tells_by_status(realm));
                 let seen = view.there((object, now), meant, is_proposed);
+                // Who is still told that it was deleted is told that it is there, whoever has made it again.
+                let is_back = || meant && self.deleted.has(realm, object);
+                let seen = seen.or_else(|| is_back().then(|| (names(object), Fresh::There)));
                 seen.into_iter().collect()
             }
             Shown::Gone(object) => {
@@ -193,8 +201,10 @@ impl Ward {
     /// Takes what there is to look at, so many objects at most.
     pub fn take(&mut self, most: usize) -> Work {
         let mut work = Work::default();
+        self.deleted.retain(|id| self.left.contains_key(id));
         while let Some((id, fresh)) = self.next() {
             self.last = Some(id.clone());
+            self.deleted.take(&id, &fresh);
             match fresh {
                 Fresh::There => work.there.push(id),
                 Fresh::Gone(meta) => work.gone.push((id, meta)),
@@ -237,6 +247,7 @@ impl Ward {
     pub fn looked_at(&mut self, id: &ObjectId, left: Left) {
         if left.is_nothing() {
             self.left.remove(id);
+            self.deleted.settle(id);
         } else if self.left.len() < LEFT || self.left.contains_key(id) {
             self.left.insert(id.clone(), left);
         }
@@ -245,7 +256,8 @@ impl Ward {
     /// Looks once more at what could not be written; or at everything.
     pub fn look_again(&mut self, everything: bool) {
         for id in self.left.keys() {
-            self.fresh.entry(id.clone()).or_insert(Fresh::There);
+            let again = self.deleted.again(id);
+            self.fresh.entry(id.clone()).or_insert(again);
         }
         if !everything {
             return;
@@ -260,6 +272,12 @@ impl Ward {
     /// What is not settled, object by object.
     pub fn left(&self) -> impl Iterator<Item = &Left> {
         self.left.values()
+    }
+
+    /// What somebody has taken out of write-back, as far as it was looked at.
+    pub fn taken_out(&self) -> impl Iterator<Item = &ObjectId> {
+        let paused = self.left.iter().filter(|(_, left)| left.paused.is_some());
+        paused.map(|(id, _)| id)
     }
 
     /// Whether a realm has shown anything that a rule means.

@@ -56,10 +56,11 @@ use serde_json::Value;
 use crate::gitconfig;
 
 /// What no object that is written has, and no commit: by these somebody speaks to us, or to who reads the history.
-const OURS: [&str; 3] = [
+const OURS: [&str; 4] = [
     reeve_api::WRITE_BACK.0,
     reeve_api::CHANGE_REASON,
     reeve_api::CHANGED_BY,
+    reeve_api::REPLACED,
 ];
 
 /// Whether somebody has taken the object out of write-back.

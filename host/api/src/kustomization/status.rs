@@ -69,6 +69,11 @@ pub struct KustomizationStatus {
     /// RemoteBases are the remote resources that the last build used, and which revision of each. Not a field of Flux's.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub remote_bases: Vec<RemoteBase>,
+    /// Replacing are the objects that were deleted to be made anew, and are not there again yet, written as in the inventory: none of
+    /// them was deleted by anybody else. Only those that a WriteBack would take out of git then. Not a field of Flux's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 1000))]
+    pub replacing: Vec<String>,
     /// Sync is how far the waves and hooks of the manifests are. Not a field of Flux's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sync: Option<SyncStatus>,

@@ -65,6 +65,11 @@ pub struct WriteBackStatus {
     /// Request is the pull request that was asked for last, as long as there is something to propose.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request: Option<WriteBackRequest>,
+    /// TakenOut are the objects that somebody has taken out, as an inventory writes them: by this it is known of what is deleted while
+    /// nobody watches that it is to be put right. Of those beyond a thousand it is not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 1000))]
+    pub taken_out: Vec<String>,
     /// Written are the objects that the last commits were about, the newest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 50))]

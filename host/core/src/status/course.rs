@@ -9,6 +9,8 @@ use reeve_api::kustomization::{KustomizationStatus, LeftAlone};
 
 /// Of how many objects it is remembered when something of them was first left alone.
 const LEFT_ALONE: usize = 1000;
+/// Of how many it is remembered that they are to be made anew.
+const REPLACING: usize = 1000;
 
 /// From where to where.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -20,12 +22,15 @@ pub struct Course {
     /// The objects that were compared, as an inventory writes them, and whether something of each is left alone for a WriteBack;
     /// None: nothing is, of any.
     pub left: Option<BTreeMap<String, bool>>,
+    /// The objects that were deleted to be made anew and are not there again yet, as an inventory writes them.
+    pub replacing: BTreeSet<String>,
 }
 
 impl Course {
     /// Asked before the status says which revision is applied by now.
     pub(super) fn remember(&self, status: &mut KustomizationStatus) {
         status.left_alone = self.left_alone(status);
+        status.replacing = typed_replacing(&self.replacing);
         status.last_applied_from = Some(self.from.clone());
         status.inventory_cluster.clone_from(&self.cluster);
     }
@@ -60,6 +65,11 @@ impl Course {
         };
         all.into_iter().map(told).collect()
     }
+}
+
+/// What is to be made anew, as a status has it: as much as there is room for.
+pub fn typed_replacing(all: &BTreeSet<String>) -> Vec<String> {
+    all.iter().take(REPLACING).cloned().collect()
 }
 
 #[cfg(test)]
@@ -126,9 +136,24 @@ mod tests {
     }
 
     #[test]
+    fn what_is_to_be_made_anew_is_known_until_it_is_there_again() {
+        let gone = Course {
+            replacing: BTreeSet::from([WEB.to_owned()]),
+            ..course(&[])
+        };
+        let mut status = at("1", &[]);
+        gone.remember(&mut status);
+        assert_eq!(status.replacing, [WEB]);
+        course(&[(WEB, false)]).remember(&mut status);
+        assert!(status.replacing.is_empty());
+    }
+
+    #[test]
     fn there_is_an_end_to_it() {
         let ids: Vec<String> = (0..LEFT_ALONE + 5).map(|n| n.to_string()).collect();
         let all: Vec<(&str, bool)> = ids.iter().map(|id| (id.as_str(), true)).collect();
         assert_eq!(told(&course(&all), at("1", &[])).len(), LEFT_ALONE);
+        let all = ids.into_iter().collect();
+        assert_eq!(typed_replacing(&all).len(), REPLACING);
     }
 }

@@ -126,6 +126,7 @@ fn let_go(previous: &KustomizationStatus) -> KustomizationStatus {
         last_applied_from: None,
         last_run: None,
         left_alone: Vec::new(),
+        replacing: Vec::new(),
         sync: None,
         ..previous.clone()
     }

@@ -85,6 +85,7 @@ fn applied(commit: &str, changes: Vec<Change>) -> KustomizationOutcome {
             from: "GitRepository/acme/web".to_owned(),
             cluster: None,
             left: None,
+            ..Course::default()
         },
         digest: format!("sha256:{commit}"),
         recollected: None,

@@ -70,6 +70,8 @@ pub struct Looked {
     pub request: Requested,
     /// What is in files of its own that go with it; None: as before.
     pub made: Option<Vec<String>>,
+    /// What somebody has taken out; None: as before.
+    pub taken_out: Option<Vec<String>>,
     /// When which files of their own were as their objects; None: as before.
     pub agreed: Option<Remembered>,
     /// What is listed once in an interval, and not watched; None: as before.
@@ -173,6 +175,8 @@ fn listed(previous: &WriteBackStatus, looked: &Looked) -> WriteBackStatus {
     written.extend(previous.written.iter().filter(|one| !fresh(one)).cloned());
     (status.written, _) = some(written.into_iter());
     status.made = looked.made.clone().unwrap_or(status.made);
+    let taken_out = looked.taken_out.clone();
+    status.taken_out = taken_out.unwrap_or(status.taken_out);
     if let Some(memory) = &looked.agreed {
         status.agreed = memory.told();
         status.agreed_since = memory.since().map(str::to_owned);
@@ -573,8 +577,10 @@ mod tests {
     #[test]
     fn what_is_in_files_of_its_own_is_remembered_until_it_is_another() {
         let looked = |made: Option<&[&str]>| {
-            let made = made.map(|made| made.iter().map(|one| (*one).to_owned()).collect());
+            let made =
+                made.map(|made| made.iter().map(|one| (*one).to_owned()).collect::<Vec<_>>());
             WriteBackOutcome::Looked(Looked {
+                taken_out: made.clone(),
                 made,
                 ..Looked::default()
             })
@@ -587,6 +593,7 @@ mod tests {
         ] {
             status = tell_writeback(&status, &frame(Memory::default()), &looked(made)).status;
             assert_eq!(status.made, want);
+            assert_eq!(status.taken_out, want);
         }
     }
 

@@ -40,6 +40,8 @@ pub struct Yielding {
     before: Option<Recollection>,
     /// What was left alone by the last run, which was there once.
     left: BTreeSet<String>,
+    /// What somebody has taken out of write-back, or had before it was deleted.
+    taken_out: BTreeSet<String>,
     /// Whether they stand alone.
     alone: bool,
 }
@@ -63,6 +65,7 @@ impl Yielding {
             rules,
             before,
             left: BTreeSet::new(),
+            taken_out: BTreeSet::new(),
             alone: false,
         }
     }
@@ -77,12 +80,22 @@ impl Yielding {
         }
     }
 
+    /// The same where somebody has taken these out, by their ids: what is gone of them cannot say so any more.
+    #[must_use]
+    pub fn without(self, ids: impl IntoIterator<Item = String>) -> Self {
+        Self {
+            taken_out: ids.into_iter().collect(),
+            ..self
+        }
+    }
+
     /// By the rules of a write-back that stands alone: all is left that they don't have put right, whoever has changed it.
     pub fn alone(rules: Rules) -> Self {
         Self {
             rules: vec![rules],
             before: None,
             left: BTreeSet::new(),
+            taken_out: BTreeSet::new(),
             alone: true,
         }
     }
@@ -167,7 +180,8 @@ impl Yielding {
         if self.alone {
             return !rules.any(|rule| rule.sync_to() == SyncTo::Kubernetes);
         }
-        if !self.was_applied(id) || is_paused(wanted) || is_secret(&object.id()) {
+        let is_out = is_paused(wanted) || self.taken_out.contains(id);
+        if !self.was_applied(id) || is_out || is_secret(&object.id()) {
             return false;
         }
         rules.any(|rule| rule.sync_to() == SyncTo::Git && rule.on_delete() == OnDelete::Delete)

@@ -7,6 +7,7 @@ mod adopt;
 mod agreed;
 mod built;
 mod diff;
+mod lost;
 mod past;
 mod pause;
 mod round;

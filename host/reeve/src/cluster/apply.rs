@@ -26,7 +26,7 @@ use super::compare::MANAGER;
 use super::error::{Failures, ObjectError};
 use super::finding::{Expected, Finding, Write};
 use super::lead::is_overtaken;
-use super::leaving::{Awaited, Blocked, Patience};
+use super::leaving::{Awaited, Blocked};
 use super::refusal::Attempt;
 use super::tenant_client::{Located, TenantClient};
 use super::until::{Cut, Until};
@@ -197,6 +197,7 @@ impl TenantClient {
                 Ok(now) => {
                     let (action, fields) = write.came(object.manifest(), &now);
                     run.wrote = true;
+                    self.replacing.over(object.id());
                     run.witness.stands(object, Sight::of(&now));
                     run.done.entries.push((object.id().clone(), action));
                     run.done.differed(object.id(), &fields);
@@ -234,15 +235,10 @@ impl TenantClient {
             body,
         } = ready;
         let (first, only) = (&write.first, write.only.as_ref());
-        let mut patience = Patience::Brief;
         if let First::Delete(_) = first {
-            run.witness.replaces(object);
-            run.wrote = true;
-            if self.goes_from_git(object, &write.at) {
-                patience = Patience::Whole;
-            }
+            self.begin_replacing(object, &write.at, run).await?;
         }
-        let way = self.make_way(&write.at, first, only, (patience, &run.until));
+        let way = self.make_way(&write.at, first, only, &run.until);
         match way.await {
             Ok(()) => {}
             Err(Blocked::Failed(why)) => return Ok(Err(why)),
@@ -252,6 +248,23 @@ impl TenantClient {
         let written = self.write_now(&write.at, body, first, only);
         let written = tokio::time::timeout_at(run.until.deadline, written).await;
         written.map_err(|_| run.cut(Cut::Late))
+    }
+
+    /// An object is about to be deleted to be made anew. Where a rule takes out of git what is deleted, that is written down first:
+    /// whoever finds it gone knows then that nobody has deleted it but us.
+    async fn begin_replacing<W: Witness>(
+        &self,
+        object: &Planned,
+        at: &Located,
+        run: &mut Run<'_, W>,
+    ) -> Result<(), ApplyError> {
+        if self.goes_from_git(object, at) && self.replacing.begin(object.id()) {
+            let recorded = run.witness.before_replacing(&run.inventory).await;
+            recorded.map_err(|why| run.refused(why))?;
+        }
+        run.witness.replaces(object);
+        run.wrote = true;
+        Ok(())
     }
 
     /// What is to be written of an object that somebody has changed since it was read, or that was refused without a dry run; None:

@@ -94,10 +94,18 @@ impl TenantClient {
                 Err(why) if why.is_unserved() => {
                     tokio::time::sleep(Duration::from_millis(pause)).await;
                 }
-                told => return told,
+                told => return told.inspect(|found| self.note_replaced(object, found)),
             }
         }
-        self.compare_once(object, expected).await
+        let told = self.compare_once(object, expected).await;
+        told.inspect(|found| self.note_replaced(object, found))
+    }
+
+    /// What stays as it is there is replaced by nobody any more.
+    fn note_replaced(&self, object: &Planned, found: &Finding) {
+        if matches!(found, Finding::Settled(..)) {
+            self.replacing.over(object.id());
+        }
     }
 
     async fn compare_once(
@@ -150,8 +158,8 @@ impl TenantClient {
             // What was deleted stays so until git says it, where a rule wants that; whether it could be made does not matter.
             return Ok(Finding::Settled(Action::Skipped, true, None));
         }
-        let leaving = live.as_ref().filter(|live| self.makes_way(live));
-        if let Some(live) = leaving.filter(|_| !self.goes_from_git(object, &at)) {
+        let id = object.id().to_string();
+        if let Some(live) = live.as_ref().filter(|live| self.makes_way(&id, live)) {
             // Whatever is wanted of it by now: this one goes, and it is made anew.
             return Ok(leaves(object, live));
         }
@@ -262,9 +270,11 @@ impl TenantClient {
 
     /// Whether an object that is not there stays so. That is remembered: who begins anew knows by it that it was there once.
     fn lets_go(&self, object: &Planned, at: &Located) -> bool {
-        let goes = self.goes_from_git(object, at);
+        let id = object.id().to_string();
+        // One that we have deleted ourselves is made anew.
+        let goes = !self.replacing.has(&id) && self.goes_from_git(object, at);
         if !self.yielding.is_none() {
-            self.left.note(object.id().to_string(), goes);
+            self.left.note(id, goes);
         }
         goes
     }

@@ -15,7 +15,7 @@ use super::body::Body;
 use super::compare;
 use super::error::{Failures, ObjectError};
 use super::finding::unknown_kind;
-use super::leaving::{Awaited, Blocked, Patience, is_leaving};
+use super::leaving::{Awaited, Blocked, is_leaving};
 use super::recreation::may_be_of_the_old;
 use super::refusal::{Attempt, CallError};
 use super::tenant_client::{Located, TenantClient};
@@ -141,7 +141,7 @@ impl TenantClient {
             body,
             first,
         } = &*write;
-        let way = self.make_way(at, first, None, (Patience::Brief, until));
+        let way = self.make_way(at, first, None, until);
         if let Err(why) = way.await {
             return Err(blocked(entry, first, why));
         }

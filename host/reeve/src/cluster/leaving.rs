@@ -8,6 +8,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use reeve_api::REPLACED;
 use reeve_core::health::{self, Check, Seen, Verdict};
 use reeve_core::inventory::Entry;
 use serde_json::{Value, json};
@@ -23,8 +24,6 @@ use super::tenant_client::{Located, TenantClient};
 use super::until::Until;
 use super::wire::Patch;
 
-/// The annotation of an object that was deleted to be made anew.
-const REPLACED: &str = "reeve.dev/replaced";
 /// How long a run looks itself whether what it has deleted is gone.
 const BRIEF: Duration = Duration::from_secs(1);
 
@@ -33,15 +32,6 @@ const BRIEF: Duration = Duration::from_secs(1);
 pub struct Awaited {
     words: String,
     check: Option<Check>,
-}
-
-/// How long it is waited for that something is gone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Patience {
-    /// A moment.
-    Brief,
-    /// As long as the run may go on: who sees it gone would take it for deleted by somebody.
-    Whole,
 }
 
 /// Why an object has not made way.
@@ -108,24 +98,20 @@ impl TenantClient {
         at: &Located,
         first: &First,
         only: Option<&State>,
-        (patience, until): (Patience, &Until),
+        until: &Until,
     ) -> Result<(), Blocked> {
         let First::Delete(uid) = first else {
             return Ok(());
         };
         // Neither is dropped for being superseded: most is gone at once, and then it is made anew at once.
-        let deleting = self.replace(at, uid, only, patience);
+        let deleting = self.replace(at, uid, only);
         let deleted = tokio::time::timeout_at(until.deadline, deleting).await;
         deleted
             .map_err(|_| Blocked::Late)?
             .map_err(Blocked::Failed)?;
-        let (soon, late) = match patience {
-            Patience::Brief => (Instant::now() + BRIEF, Blocked::Leaving),
-            Patience::Whole => (until.deadline, Blocked::Late),
-        };
-        let soon = until.deadline.min(soon);
+        let soon = until.deadline.min(Instant::now() + BRIEF);
         let gone = tokio::time::timeout_at(soon, self.until_gone(at, uid)).await;
-        gone.map_err(|_| late)?.map_err(Blocked::Failed)
+        gone.map_err(|_| Blocked::Leaving)?.map_err(Blocked::Failed)
     }
 
     async fn replace(
@@ -133,12 +119,9 @@ impl TenantClient {
         at: &Located,
         uid: &str,
         only: Option<&State>,
-        patience: Patience,
     ) -> Result<(), ObjectError> {
-        let marked = match patience {
-            Patience::Brief => self.mark(at, uid, only).await,
-            Patience::Whole => Ok(None),
-        };
+        let marked = self.mark(at, uid, only).await;
+        let is_marked = matches!(marked, Ok(Some(_)));
         let deleted = match (marked, only) {
             (Ok(Some(now)), Some(_)) => {
                 let version = now.version();
@@ -151,6 +134,9 @@ impl TenantClient {
             (Ok(_), None) => self.wire.delete(&at.address, uid).await,
             (Err(why), _) => Err(why),
         };
+        if deleted.is_err() && is_marked {
+            self.unmark(at, uid).await;
+        }
         deleted
             .map(drop)
             .map_err(|why| self.failed(at, Attempt::Delete, why))
@@ -181,11 +167,20 @@ impl TenantClient {
         }
     }
 
+    /// It was not deleted after all: should somebody else delete it, that is theirs.
+    async fn unmark(&self, at: &Located, uid: &str) {
+        let mark = json!({"metadata": {"uid": uid, "annotations": {REPLACED: null}}});
+        let mark = mark.to_string().into_bytes();
+        let unmarked = self.wire.patch(&at.address, Patch::merge(MANAGER), mark);
+        if let Err(why) = unmarked.await {
+            tracing::debug!(error = %why, "what was not replaced is still marked");
+        }
+    }
+
     /// Whether it was deleted to be made anew, and is not gone yet.
-    pub(super) fn makes_way(&self, live: &Value) -> bool {
-        let annotations = live.pointer("/metadata/annotations");
-        let marked = annotations.and_then(|all| all.get(REPLACED)).is_some();
-        marked && is_leaving(live) && self.owns(live)
+    pub(super) fn makes_way(&self, id: &str, live: &Value) -> bool {
+        let known = self.replacing.has(id) || is_replaced(live.get("metadata"));
+        known && is_leaving(live) && self.owns(live)
     }
 
     async fn until_gone(&self, at: &Located, uid: &str) -> Result<(), ObjectError> {
@@ -203,6 +198,12 @@ impl TenantClient {
             pause = (pause * 2).min(LATEST);
         }
     }
+}
+
+/// Whether an object with such metadata was deleted, if it was, to be made anew.
+pub(crate) fn is_replaced(meta: Option<&Value>) -> bool {
+    let annotations = meta.and_then(|meta| meta.get("annotations"));
+    annotations.and_then(|all| all.get(REPLACED)).is_some()
 }
 
 /// Whether somebody has deleted it.

@@ -6,7 +6,7 @@
 //! kubeconfig opens a hand there or none, never one here. Opening one here costs no connection and no token: the header is
 //! the identity.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use http::HeaderValue;
@@ -26,6 +26,7 @@ use super::discovery::Discovery;
 use super::error::ObjectError;
 use super::left::Left;
 use super::refusal::{Attempt, CallError, Cause};
+use super::replacing::Replacing;
 use super::vigil::Lookouts;
 use super::wire::{Address, Wire};
 
@@ -44,6 +45,8 @@ pub struct TenantClient {
     pub(super) yielding: Arc<Yielding>,
     /// Of which objects they have, so far.
     pub(super) left: Left,
+    /// What it has deleted to make it anew, and those before it.
+    pub(super) replacing: Replacing,
     account: String,
     /// Whose watches its own are counted with.
     pub(super) tenant: TenantName,
@@ -68,6 +71,7 @@ impl Cluster {
                 force: spec.force,
                 yielding: Arc::default(),
                 left: Left::default(),
+                replacing: Replacing::default(),
                 account,
                 tenant: spec.abroad().tenant().clone(),
                 site: None,
@@ -125,6 +129,7 @@ impl TenantClient {
             force: spec.force,
             yielding: Arc::default(),
             left: Left::default(),
+            replacing: Replacing::default(),
             account,
             tenant: spec.id.namespace.clone().into(),
             site: Some(site),
@@ -142,6 +147,7 @@ impl TenantClient {
             force,
             yielding: Arc::default(),
             left: Left::default(),
+            replacing: Replacing::default(),
             account: "the user".to_owned(),
             tenant: owner.namespace.clone().into(),
             site: None,
@@ -156,6 +162,20 @@ impl TenantClient {
             left: Left::default(),
             ..self
         }
+    }
+
+    /// The same, after these were deleted to be made anew, by their ids.
+    #[must_use]
+    pub(crate) fn replacing(self, ids: impl IntoIterator<Item = String>) -> Self {
+        Self {
+            replacing: Replacing::of(ids),
+            ..self
+        }
+    }
+
+    /// What is deleted to be made anew, and is not there again yet.
+    pub(crate) fn replaced(&self) -> BTreeSet<String> {
+        self.replacing.all()
     }
 
     /// Whether anything may be left alone.

@@ -83,6 +83,15 @@ pub trait Witness: Send + Sync {
     /// An object was compared and is as it is wanted, and this is how a watch shows it.
     fn stands(&self, _object: &Planned, _sight: Sight) {}
 
+    /// Called before an object is deleted to be made anew whose deletion by anybody else would take it out of git; an error deletes
+    /// nothing. What a run is about to leave behind is that `inventory`.
+    fn before_replacing(
+        &self,
+        _inventory: &Inventory,
+    ) -> impl Future<Output = Result<(), Explained>> + Send {
+        ready(Ok(()))
+    }
+
     /// An object is about to be deleted to be made anew.
     fn replaces(&self, _object: &Planned) {}
 

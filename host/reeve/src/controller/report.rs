@@ -11,6 +11,7 @@ mod run;
 mod source;
 mod writeback;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -158,6 +159,8 @@ where
 pub(super) struct Placed<'i> {
     pub(super) cluster: Option<&'i str>,
     pub(super) all: &'i Inventory,
+    /// What of it is deleted to be made anew, by the ids.
+    pub(super) replacing: BTreeSet<String>,
 }
 
 /// Writes the inventory of a run that is about to leave more on the cluster than the last one did, and how far its sync is.
@@ -171,6 +174,7 @@ pub(super) async fn record(
     let mut status = object.status.clone().unwrap_or_default();
     status.inventory = Some(status::typed_inventory(inventory.all));
     status.inventory_cluster = inventory.cluster.map(str::to_owned);
+    status.replacing = status::typed_replacing(&inventory.replacing);
     status.sync = sync.or(status.sync);
     run.write(ctx, object, &status)
         .await

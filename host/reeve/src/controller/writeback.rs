@@ -14,11 +14,13 @@ mod lean;
 mod lent;
 mod look;
 mod partners;
+mod paused;
 mod propose;
 mod real;
 mod realm;
 mod refusal;
 mod rehearse;
+mod replaced;
 mod request;
 mod since;
 mod told;
@@ -184,6 +186,8 @@ struct Case<'a> {
     former: Option<WriteBackRequest>,
     /// What is in files of its own that go with it.
     made: Vec<String>,
+    /// What somebody has taken out.
+    taken_out: Vec<String>,
     /// When files of their own were as their objects.
     memory: Remembered,
     deadline: Instant,
@@ -253,6 +257,7 @@ impl<'a> Case<'a> {
             known: status.request.filter(is_wanted),
             former,
             made: status.made,
+            taken_out: status.taken_out,
             memory,
             deadline: Instant::now() + PATIENCE,
             spec,
@@ -312,6 +317,7 @@ impl<'a> Case<'a> {
         looked.written = wrote.objects;
         looked.lost = wrote.lost;
         looked.made = wrote.made;
+        looked.taken_out = wrote.taken_out;
         looked.agreed = wrote.agreed;
         if wrote.request != Requested::Same {
             looked.request = wrote.request;

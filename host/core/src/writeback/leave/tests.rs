@@ -458,6 +458,17 @@ fn what_is_deleted_stays_so_only_by_rule_and_if_it_was_applied() {
     assert!(!yielding.lets_go("deployments", "acme_api_apps_Deployment", &web("web:1", 1)));
 }
 
+#[test]
+fn what_somebody_had_taken_out_is_made_again_when_it_is_deleted() {
+    let wanted = web("web:1", 1);
+    let before = Recollection::parse(json!({ID: wanted}).to_string().as_bytes());
+    let delete = json!([{"syncTo": "git", "onDelete": "delete"}]);
+    let yielding = Yielding::new(rules(delete), before);
+    assert!(yielding.lets_go("deployments", ID, &wanted));
+    let yielding = yielding.without([ID.to_owned()]);
+    assert!(!yielding.lets_go("deployments", ID, &wanted));
+}
+
 /// Where it looks, the image that is left of a Deployment in `acme`, and whether that stays deleted.
 #[test]
 fn what_nobody_looks_at_is_put_right() {

@@ -20,6 +20,7 @@ use reeve_writeback::DEFAULT_TEMPLATE;
 use serde_json::Value;
 
 use super::built::Built;
+use super::lost::as_it_was;
 use super::site::Site;
 use crate::cli::ui::{CommandError, Ui};
 use crate::cluster::{CallError, Cause, Cluster, Kind};
@@ -184,7 +185,7 @@ impl View<'_> {
                         live.and_then(|live| added(number, manifest, live))
                     }
                     (Action::Created, true) if !blind.contains(kind.plural()) => {
-                        gone(Some(number), manifest)
+                        gone(number, manifest, before.get(id))
                     }
                     _ => None,
                 };
@@ -350,11 +351,11 @@ pub(super) fn added(build: usize, manifest: &Value, live: &Object) -> Option<Sta
     held(build, manifest, rehearsed)
 }
 
-fn gone(build: Option<usize>, manifest: &Value) -> Option<State> {
+fn gone(build: usize, manifest: &Value, known: Option<&(String, Object)>) -> Option<State> {
     let object = Object::try_from(manifest.clone()).ok()?;
     Some(State::Gone {
-        build,
-        object: Box::new(object),
+        build: Some(build),
+        object: Box::new(as_it_was(object, known)),
     })
 }
 

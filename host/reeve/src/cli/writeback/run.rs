@@ -25,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::agreed::{Agreed, Outcome};
 use super::built::{Built, Parted, parted, planned};
+use super::lost::unsettled;
 use super::past::Past;
 use super::round::{Known, Looked, Round, View, is_committed, lean};
 use super::site::{Given, Site, SiteArgs};
@@ -272,7 +273,11 @@ impl Keeper<'_> {
             Some(files) => self.agreed.settle(came, &files),
             None => self.agreed.settle_unseen(came, &head),
         }
-        // Only now: what was gone is told as gone until it is committed.
+        // Only now: what was gone is told as gone until it is committed, or nothing is to be.
+        let before = std::mem::take(&mut self.known);
+        let mut known = known;
+        let left = unsettled(before, &known, &round.seen, &decision);
+        known.extend(left);
         self.known = known;
         Ok(())
     }

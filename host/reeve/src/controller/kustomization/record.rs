@@ -166,7 +166,12 @@ impl<'r> Recorder<'r> {
 
     async fn write(&self, all: &Inventory, sync: Option<SyncStatus>) -> Result<(), Explained> {
         let cluster = self.wanted.client.cluster();
-        let left = Placed { cluster, all };
+        let replacing = self.wanted.client.replaced();
+        let left = Placed {
+            cluster,
+            all,
+            replacing,
+        };
         let recorded = report::record(&self.ctx, &self.object, &self.run, left, sync).await;
         recorded.map_err(|why| Explained {
             message: format!("recording the inventory before the first write failed: {why}"),
@@ -201,6 +206,16 @@ impl Witness for Recorder<'_> {
         let mut recorded = self.recorded();
         (recorded.inventory, recorded.former) = (all, former);
         Ok(())
+    }
+
+    async fn before_replacing(&self, inventory: &Inventory) -> Result<(), Explained> {
+        let Recorded {
+            inventory: former,
+            sync,
+            ..
+        } = self.recorded().clone();
+        let all = self.wanted.inventory.union(&former).union(inventory);
+        self.write(&all, sync).await
     }
 
     fn nothing_written(&self) {

@@ -380,6 +380,7 @@ impl<'a> Walk<'a> {
             from: self.prepared.from.clone(),
             cluster: self.client.cluster().map(str::to_owned),
             left: self.client.left(),
+            replacing: self.client.replaced(),
         }
     }
 

@@ -10,6 +10,7 @@
 //! (its disk is another one, or another replica has led since): then it is made anew before anything is compared, and where that
 //! cannot be done now the run waits, for so long and no longer.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,7 +27,7 @@ use reeve_core::schedule::Next;
 use reeve_core::source::{Reference, Wanted as Followed};
 use reeve_core::spec::SourceRef;
 use reeve_core::status::{Failed, KustomizationOutcome};
-use reeve_core::tenancy;
+use reeve_core::tenancy::{self, Tenant};
 use reeve_core::truth;
 use reeve_core::writeback::{Rules, Spec, Yielding, is_same_repository};
 use tokio::time::Instant;
@@ -57,6 +58,11 @@ pub(super) async fn reach(
     if wanted.spec.kube_config.is_some() {
         return Ok(wanted);
     }
+    let replacing = replaced(object, &wanted);
+    let wanted = Wanted {
+        client: wanted.client.replacing(replacing),
+        ..wanted
+    };
     let rules = ctx.index.read(|known| in_effect(ctx, known, &wanted));
     if rules.is_empty() {
         return Ok(wanted);
@@ -66,7 +72,9 @@ pub(super) async fn reach(
         () = over.cancelled() => return Err(Stopped::superseded().why),
         before = before(ctx, object, &wanted) => before?,
     };
-    let yielding = Yielding::new(rules, before).after_leaving(left(object, &wanted));
+    let yielding = Yielding::new(rules, before)
+        .after_leaving(left(object, &wanted))
+        .without(taken_out(ctx, &wanted));
     Ok(Wanted {
         client: wanted.client.yielding_to(yielding),
         ..wanted
@@ -132,6 +140,16 @@ fn left(object: &Kustomization, wanted: &Wanted) -> Vec<String> {
     left.map(|one| &one.id).filter(is_had).cloned().collect()
 }
 
+/// What an earlier run has deleted of what it had, to make it anew, and has not made anew yet.
+fn replaced(object: &Kustomization, wanted: &Wanted) -> Vec<String> {
+    let all = object.status.iter().flat_map(|status| &status.replacing);
+    let is_had = |id: &&String| {
+        let id = id.parse::<ObjectId>();
+        id.is_ok_and(|id| wanted.inventory.contains(&id))
+    };
+    all.filter(is_had).cloned().collect()
+}
+
 /// How long to wait when WriteBacks, or the repositories that they are about, are not listed yet, unless that wakes us: what they
 /// are to commit must not be put right before anybody has heard of them. An API server without the kind has none, and who is not
 /// told of them for long goes on.
@@ -185,11 +203,7 @@ fn in_effect(ctx: &Context, known: &Known, wanted: &Wanted) -> Vec<Rules> {
         Some(SourceOfTruth::Cluster) => return vec![truth::everything()],
         None => {}
     }
-    let of_tenant = tenant.namespaces.iter().flat_map(|namespace| {
-        let from = NamespacedName::first_of(namespace);
-        let all = known.writebacks.range(from..);
-        all.take_while(move |(id, _)| id.namespace == *namespace)
-    });
+    let of_tenant = of_tenant(known, tenant);
     let is_about = |one: &Spec| {
         one.reaches(&spec.path)
             && is_same_source(known, &one.source, &spec.source)
@@ -204,6 +218,35 @@ fn in_effect(ctx: &Context, known: &Known, wanted: &Wanted) -> Vec<Rules> {
             one.rules.watched(namespaces)
         })
         .collect()
+}
+
+/// The WriteBacks of a tenant.
+fn of_tenant<'k>(
+    known: &'k Known,
+    tenant: &'k Tenant,
+) -> impl Iterator<Item = (&'k NamespacedName, &'k Arc<WriteBack>)> {
+    tenant.namespaces.iter().flat_map(move |namespace| {
+        let from = NamespacedName::first_of(namespace);
+        let all = known.writebacks.range(from..);
+        all.take_while(move |(id, _)| id.namespace == *namespace)
+    })
+}
+
+/// What somebody has taken out of write-back, by the ids: as a WriteBack of the tenant has seen it last, or told it before.
+fn taken_out(ctx: &Context, wanted: &Wanted) -> BTreeSet<String> {
+    let (mut out, ids) = ctx.index.read(|known| {
+        let all = of_tenant(known, &wanted.tenant).filter(|(_, one)| !one.spec.suspend);
+        let (mut out, mut ids) = (BTreeSet::new(), Vec::new());
+        for (id, one) in all {
+            let told = one.status.iter().flat_map(|status| &status.taken_out);
+            out.extend(told.cloned());
+            ids.push(id.clone());
+        }
+        (out, ids)
+    });
+    let seen = ids.iter().flat_map(|id| ctx.wards.taken_out(id));
+    out.extend(seen.map(|id| id.to_string()));
+    out
 }
 
 fn read(object: &WriteBack) -> Option<Spec> {

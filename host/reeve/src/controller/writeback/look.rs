@@ -82,6 +82,8 @@ impl Case<'_> {
         let mut found = Found::default();
         let mut shares: BTreeMap<_, Share> = BTreeMap::new();
         let holders = self.holders(work);
+        // Asked before anything is read: what is told no more is there again by then.
+        let replaced = self.replaced(work, &holders);
         let gone = work.gone.iter().map(|(id, meta)| (id, Some(meta)));
         let all = work.there.iter().map(|id| (id, None)).chain(gone);
         let reading = all.map(|(id, meta)| async move { (id, meta, self.read(id, None).await) });
@@ -93,6 +95,7 @@ impl Case<'_> {
                     self.sort(&mut found, &mut shares, (id, live), holders.get(id));
                 }
                 (Read::Not, None) => found.settle(id),
+                (Read::Not, Some(_)) if replaced.contains(id) => found.settle(id),
                 (Read::Not, Some(meta)) => match holders.get(id) {
                     Some(had) if self.is_built_here(had) => {
                         let share = shares.entry(had.clone()).or_default();
@@ -102,7 +105,7 @@ impl Case<'_> {
                     None if !self.is_its_own(id, meta) => found.settle(id),
                     None => {
                         let object = self.as_it_was(id, &self.meta(id, meta));
-                        self.gone(&mut found, id, None, object);
+                        self.gone(&mut found, (id, meta), None, object);
                     }
                 },
                 (Read::Refused(why), _) => found.refuse(id, why),
@@ -228,7 +231,7 @@ impl Case<'_> {
             // Where nobody saw it go, it was there if it was applied.
             let last = || self.as_it_was(&id, Some(&meta).filter(|meta| !meta.is_null())?);
             let object = object.or_else(last);
-            self.gone(found, &id, Some(number), object);
+            self.gone(found, (&id, &meta), Some(number), object);
         }
     }
 
@@ -339,10 +342,17 @@ impl Case<'_> {
         }
     }
 
-    fn gone(&self, found: &mut Found, id: &ObjectId, build: Option<usize>, object: Option<Object>) {
+    fn gone(
+        &self,
+        found: &mut Found,
+        (id, meta): (&ObjectId, &Value),
+        build: Option<usize>,
+        object: Option<Object>,
+    ) {
         let Some(object) = object else {
             return found.settle(id);
         };
+        let object = self.as_taken_out(id, meta, object);
         if build.is_none()
             && let Some(by) = self.neighbour(&object)
         {

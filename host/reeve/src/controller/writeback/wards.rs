@@ -265,6 +265,12 @@ impl Wards {
         seen.map(|one| told.unsaid(one)).collect()
     }
 
+    /// What somebody has taken out of it.
+    pub(in crate::controller) fn taken_out(&self, id: &NamespacedName) -> Vec<ObjectId> {
+        let out = self.with(id, |kept| kept.ward.taken_out().cloned().collect());
+        out.unwrap_or_default()
+    }
+
     /// What is not settled.
     pub(super) fn left(&self, id: &NamespacedName) -> Vec<Left> {
         let left = self.with(id, |kept| kept.ward.left().cloned().collect());

@@ -26,6 +26,7 @@ use reeve_kustomize::{Options, Remotes, Stop, Tree};
 use super::beside::Beside;
 use super::lean::Agreed;
 use super::look::{Built, Found};
+use super::paused::out;
 use super::told::{lost, made, settled, written};
 use super::whole::Whole;
 use super::{Case, Taken};
@@ -48,6 +49,8 @@ pub(super) struct Wrote {
     pub(super) request: Requested,
     /// What is in files of its own; None: as before.
     pub(super) made: Option<Vec<String>>,
+    /// What somebody has taken out; None: as before.
+    pub(super) taken_out: Option<Vec<String>>,
     /// When which of those files were as their objects; None: as before.
     pub(super) agreed: Option<Remembered>,
     /// What could not be read: it is left for later.
@@ -189,6 +192,7 @@ impl Case<'_> {
     pub(super) fn settle(&self, sight: &Sight, decision: &Decision) {
         let settled = settled(&sight.ids, decision);
         self.ctx.wards.looked_at(self.id, settled);
+        self.wake_makers(sight, decision);
     }
 
     fn material(&self, builds: Vec<Built>, seen: Vec<Seen>, stop: &Stop) -> Material {
@@ -358,6 +362,7 @@ impl Case<'_> {
             head: Some(head.to_string()),
             lost: lost.collect(),
             made: made(&self.made, objects, decision, &self.spec.rules, proposed),
+            taken_out: out(&self.taken_out, &sight.ids, decision),
             agreed: (memory != self.memory).then_some(memory),
             ..Wrote::default()
         };
