@@ -10,12 +10,12 @@ use reeve_api::reason::Reason;
 use reeve_api::tenant::Tenant;
 use reeve_core::failure::{Explained, Turn};
 use reeve_core::landlord::parting::Moment;
-use reeve_core::landlord::{Made, Seen, parting};
+use reeve_core::landlord::{self, Made, Seen, parting};
 
 use super::Landlord;
 use super::attend::{failed, tell, warn};
 use super::known::Errand;
-use super::prune::{Pruned, prune};
+use super::prune::{Goes, Pruned, prune, prune_of};
 
 /// Does what there is to do for a Tenant that is being deleted. Whether to look again soon.
 pub(super) async fn depart(landlord: &Landlord, errand: &Errand, tenant: &Tenant) -> bool {
@@ -140,8 +140,12 @@ async fn dismantle(
         return Ok(parted);
     }
     for (namespace, seen) in &own {
-        if !seen.going {
-            disarm(landlord, errand, (namespace, seen), &mut parted).await?;
+        if !seen.going
+            && let Err(why) = disarm(landlord, errand, tenant, (namespace, seen), &mut parted).await
+        {
+            // What somebody makes stay in one namespace stays in no other.
+            warn(errand, &why);
+            parted.left.push(why.message);
         }
         match parting::fate(&errand.name, uid(tenant), seen) {
             parting::Fate::Stays => {}
@@ -160,16 +164,43 @@ async fn dismantle(
 async fn disarm(
     landlord: &Landlord,
     errand: &Errand,
+    tenant: &Tenant,
     (namespace, seen): (&NamespaceName, &Seen),
     parted: &mut Parted,
 ) -> Result<(), Explained> {
     for kind in parting::within(seen) {
-        let undone = prune(landlord, errand, *kind, namespace).await?.undone;
+        let undone = match prune(landlord, errand, *kind, namespace).await {
+            Ok(pruned) => pruned.undone,
+            Err(why) => {
+                by_name(landlord, errand, tenant, (*kind, namespace)).await?;
+                return Err(why);
+            }
+        };
         if undone > 0 {
             let (_, _, called, _) = kind.names();
             let more = format!("{undone} more of kind {called} in {namespace}");
             parted.left.push(more);
         }
+    }
+    Ok(())
+}
+
+/// Deletes what the Tenant says of a kind, where there is more that is marked alike than can be looked at.
+async fn by_name(
+    landlord: &Landlord,
+    errand: &Errand,
+    tenant: &Tenant,
+    (kind, namespace): (Made, &NamespaceName),
+) -> Result<(), Explained> {
+    let all = landlord::within(&landlord.terms, &errand.name, tenant, namespace);
+    for one in all.iter().filter(|one| one.kind == kind) {
+        let goes = Goes {
+            tenant: Some(&errand.name),
+            kind,
+            namespace,
+            name: Some(&one.name),
+        };
+        prune_of(landlord, errand, goes, |_| true).await?;
     }
     Ok(())
 }
