@@ -17,6 +17,9 @@ use super::attend::{failed, tell, warn};
 use super::known::Errand;
 use super::prune::{Goes, Pruned, prune, prune_of};
 
+/// Of so many things that a Tenant leaves behind a line is logged: there may be as many as somebody likes.
+const LOGGED: usize = 20;
+
 /// Does what there is to do for a Tenant that is being deleted. Whether to look again soon.
 pub(super) async fn depart(landlord: &Landlord, errand: &Errand, tenant: &Tenant) -> bool {
     if !parting::is_held(tenant) || !parting::takes_along(tenant) {
@@ -24,7 +27,7 @@ pub(super) async fn depart(landlord: &Landlord, errand: &Errand, tenant: &Tenant
     }
     let (told, departure, later) = match dismantle(landlord, errand, tenant).await {
         Ok(parted) if parted.waiting.is_empty() && parted.left.is_empty() => {
-            for one in &parted.behind {
+            for one in parted.behind.iter().take(LOGGED) {
                 tracing::warn!(tenant = %errand.name, %one, "a tenant goes and does not wait for this");
             }
             return !release(landlord, errand, tenant).await;
