@@ -2,12 +2,13 @@
 //! of it is told at once.
 
 use anyhow::ensure;
+use reeve::cluster::Action;
 use reeve_api::reason::Reason;
 use reeve_tests::tenant::Tenant;
-use reeve_tests::{Estate, scenario};
+use reeve_tests::{Estate, objects, scenario};
 use serde_json::{Value, json};
 
-use crate::ground::{Ground, Wish};
+use crate::ground::{Ground, Wish, config_map};
 
 const RED: &str =
     "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: settings\ndata:\n  colour: red\n";
@@ -209,6 +210,44 @@ fn a_hook_beside_a_wave_that_is_refused_leaves_no_half_of_the_wave() {
         ensure!(message.contains("restartPolicy"), "{message}");
         let changes = written(&tenant).await?;
         ensure!(changes.is_empty(), "{changes:?}");
+        Ok(())
+    });
+}
+
+const READER: &str = "{apiVersion: rbac.authorization.k8s.io/v1, kind: Role, metadata: {name: reader}, \
+    rules: [{apiGroups: [''], resources: [configmaps], verbs: [get]}]}";
+const READS: &str = "{apiVersion: rbac.authorization.k8s.io/v1, kind: RoleBinding, metadata: {name: reader}, \
+    roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: reader}, \
+    subjects: [{apiGroup: rbac.authorization.k8s.io, kind: Group, name: readers}]}";
+
+/// The API server looks for the Role of a binding, even in a dry run, unless the account may bind whatever it likes.
+#[test]
+fn a_role_and_what_binds_it_arrive_in_one_push_of_an_account_that_is_only_admin() {
+    scenario(async {
+        let ground = Ground::new("binds").await?;
+        let map = config_map("a", "1");
+        let wish = Wish::of(&[
+            ("binding.yaml", READS),
+            ("map.yaml", &map),
+            ("role.yaml", READER),
+        ]);
+        let typo =
+            "{apiVersion: apps/v1, kind: Deployment, metadata: {name: typo}, spec: {replicaz: 1}}";
+        let why = ground.apply(&wish.with("typo.yaml", typo)).await;
+        let told = why.unwrap_err().to_string();
+        ensure!(told.contains("/typo dry-run failed"), "{told}");
+        ensure!(!told.contains("RoleBinding"), "{told}");
+        let version = "rbac.authorization.k8s.io/v1";
+        let roles = objects::api(ground.admin(), version, "Role", Some(&ground.namespace));
+        let role = roles.get_opt("reader").await?;
+        ensure!(role.is_none(), "a Role is written by halves: {role:?}");
+
+        for want in [Action::Created, Action::Unchanged] {
+            let (done, _) = ground.apply(&wish).await?;
+            let mut all = done.entries.iter();
+            ensure!(done.entries.len() == 3, "{done:?}");
+            ensure!(all.all(|(_, action)| *action == want), "{done:?}");
+        }
         Ok(())
     });
 }

@@ -212,9 +212,13 @@ async fn last_step(estate: &Estate, one: &Delivered<'_>) -> anyhow::Result<()> {
         ("Deployment/flux-system/kustomize-controller", "is there"),
         (applies.as_str(), "not handed over"),
         (source.as_str(), "not handed over"),
+        ("HelmRelease/", "stays with Flux"),
     ] {
         has(&told, &[subject, "in the way", words])?;
     }
+    let releases = one.api(&format!("{HELM}/v2"), "HelmRelease");
+    releases.delete("db", &DeleteParams::default()).await?;
+    wait::until_gone(&releases, "db").await?;
     let label = json!({"metadata": {"labels": {SHARD: "reeve"}}});
     change(one, SOURCE, "GitRepository", label.clone()).await?;
     change(one, KUSTOMIZATION, "Kustomization", label).await?;

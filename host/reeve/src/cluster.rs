@@ -15,6 +15,7 @@
 
 mod abroad;
 mod adopt;
+mod ahead;
 mod applied;
 mod apply;
 mod body;

@@ -2,7 +2,7 @@
 
 use anyhow::ensure;
 use kube::ResourceExt;
-use kube::api::{DynamicObject, ListParams, PostParams};
+use kube::api::{Api, DeleteParams, DynamicObject, ListParams, PostParams};
 use reeve_tests::{install, scenario, wait};
 use serde_json::{Value, json};
 
@@ -24,6 +24,30 @@ fn marked(version: &str, kind: &str, (namespace, name): (&str, &str), more: Valu
         object.extend(more);
     }
     object
+}
+
+/// A Kustomization of theirs that does nothing.
+fn delivers((namespace, name): (&str, &str)) -> Value {
+    let spec = json!({"spec": {
+        "interval": "1h", "path": "./", "prune": true, "suspend": true,
+        "serviceAccountName": "flux", "targetNamespace": namespace,
+        "sourceRef": {"kind": "GitRepository", "name": "none"},
+    }});
+    marked(KUSTOMIZE, "Kustomization", (namespace, name), spec)
+}
+
+/// Makes one more before each that goes is gone: there is never none.
+async fn one_after_the_other(all: &Api<DynamicObject>) -> anyhow::Result<()> {
+    let mut last: Option<String> = None;
+    for number in 0_u32.. {
+        let name = format!("again-{number}");
+        let one: DynamicObject = serde_json::from_value(delivers(("acme", &name)))?;
+        all.create(&PostParams::default(), &one).await?;
+        if let Some(last) = last.replace(name) {
+            wait::until_gone(all, &last).await?;
+        }
+    }
+    Ok(())
 }
 
 #[test]
@@ -70,12 +94,7 @@ fn a_tenant_that_goes_waits_for_the_finalizer_of_nobody_else_and_loses_its_right
         let adopted = json!({"namespaces": ["old"], "deletionPolicy": "Delete"});
         manor.tenant("acme", adopted).await?;
         manor.reeve("tenant adopt old --tenant acme", 0).await?;
-        let spec = json!({"spec": {
-            "interval": "1h", "path": "./", "prune": true, "suspend": true,
-            "serviceAccountName": "flux", "targetNamespace": "old",
-            "sourceRef": {"kind": "GitRepository", "name": "none"},
-        }});
-        let mut held = marked(KUSTOMIZE, "Kustomization", ("old", "held"), spec);
+        let mut held = delivers(("old", "held"));
         held["metadata"]["finalizers"] = json!(["acme.example/stay"]);
         let held: DynamicObject = serde_json::from_value(held)?;
         let kustomizations = manor.api(KUSTOMIZE, "Kustomization", Some("old"));
@@ -88,5 +107,29 @@ fn a_tenant_that_goes_waits_for_the_finalizer_of_nobody_else_and_loses_its_right
         let held = kustomizations.get("held").await?;
         ensure!(held.metadata.deletion_timestamp.is_some(), "it stays");
         Ok(())
+    });
+}
+
+#[test]
+fn a_tenant_that_goes_waits_for_nothing_that_is_made_meanwhile_and_loses_its_rights() {
+    scenario(async {
+        let manor = Manor::open().await?;
+        let takes_along = json!({"namespaces": ["acme"], "deletionPolicy": "Delete"});
+        manor.tenant("acme", takes_along).await?;
+        manor.told("acme", "Succeeded").await?;
+        let kustomizations = manor.api(KUSTOMIZE, "Kustomization", Some("acme"));
+        let goes = async {
+            let tenants = manor.api(OURS, "Tenant", None);
+            tenants.delete("acme", &DeleteParams::default()).await?;
+            let bindings = manor.bindings("acme");
+            for name in ["reeve-delivery", "reeve-admin"] {
+                wait::until_gone(&bindings, name).await?;
+            }
+            anyhow::Ok(())
+        };
+        tokio::select! {
+            gone = goes => gone,
+            made = one_after_the_other(&kustomizations) => made,
+        }
     });
 }

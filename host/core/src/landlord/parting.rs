@@ -2,8 +2,8 @@
 //!
 //! First what delivers, since what it applied is deleted as the tenant's account; then the rights; then, once each is confirmed,
 //! the namespaces that the landlord has made. What was there before it stays: namespaces that were adopted, and the accounts in
-//! them. Nobody keeps the rights by keeping what delivers: it is waited for while the controller has something to delete with it, and
-//! not for ever. It deliberately deletes nothing: who does is `reeve::landlord`'s.
+//! them. Nobody keeps the rights by keeping what delivers, nor by making more of it: what was there when the Tenant was deleted is waited
+//! for, while the controller has something to delete with it, and not for ever. It deliberately deletes nothing: who does is `reeve::landlord`'s.
 
 use jiff::{SignedDuration, Timestamp};
 use reeve_api::name::{NamespaceName, TenantName};
@@ -59,12 +59,49 @@ pub fn within(seen: &Seen) -> &'static [Made] {
     }
 }
 
-/// Whether something that delivers is waited for before the rights go: as long as the controller has not let go of it, which it does
-/// when what was applied is gone. What others hold on to it for is not for the account's rights to wait for.
-pub fn is_awaited(finalizers: &[String], since: Option<Timestamp>, now: Timestamp) -> bool {
-    let Some(since) = since else { return true };
-    let ours = finalizers.iter().any(|one| one == FINALIZER);
-    ours && now.duration_since(since) < PATIENCE
+/// A moment while a Tenant goes: what is waited for then, before the rights go.
+#[derive(Debug, Clone, Copy)]
+pub struct Moment {
+    now: Timestamp,
+    /// Since when the Tenant is being deleted.
+    began: Option<Timestamp>,
+}
+
+impl Moment {
+    /// This moment of a Tenant.
+    pub fn of(tenant: &Tenant, now: Timestamp) -> Self {
+        let began = tenant.metadata.deletion_timestamp.as_ref();
+        Self {
+            now,
+            began: began.map(|at| at.0),
+        }
+    }
+
+    /// Whether something that delivers is waited for: as long as the controller has not let go of it, which it does when what was
+    /// applied is gone. What others hold on to it for is not for the account's rights to wait for, nor is what was `made` when the
+    /// Tenant was deleted already: who may make one may make another for each that goes. `since` when it is deleted counts and not
+    /// since when the Tenant is, so that a landlord that was away does not let go of what it has only just deleted.
+    pub fn awaits(
+        self,
+        finalizers: &[String],
+        made: Option<Timestamp>,
+        since: Option<Timestamp>,
+    ) -> bool {
+        let is_newer = made.zip(self.began).is_some_and(|(it, began)| it > began);
+        if is_newer {
+            return false;
+        }
+        let Some(since) = since else { return true };
+        let ours = finalizers.iter().any(|one| one == FINALIZER);
+        ours && self.now.duration_since(since) < PATIENCE
+    }
+
+    /// Whether what delivers is waited for where it cannot be looked at or deleted: whoever makes more than can be looked at, or the same
+    /// anew each time, may be why.
+    pub fn awaits_unseen(self) -> bool {
+        self.began
+            .is_some_and(|began| self.now.duration_since(began) < PATIENCE)
+    }
 }
 
 /// How something is told that is on its way, with who holds it.
@@ -238,17 +275,31 @@ mod tests {
     fn what_delivers_is_waited_for_while_the_controller_holds_it_and_not_for_ever() {
         let at = |minute: i64| Timestamp::from_second(60 * minute).unwrap();
         let both = [FINALIZER.to_owned(), "acme.example/stay".to_owned()];
-        for (finalizers, since, now, want) in [
-            (&both[..0], None, 0, true),
-            (&both[1..], None, 500, true),
-            (&both[..1], Some(10), 11, true),
-            (&both[..], Some(10), 69, true),
-            (&both[..], Some(10), 70, false),
-            (&both[1..], Some(10), 11, false),
-            (&both[..0], Some(10), 11, false),
+        for (finalizers, made, since, now, want) in [
+            (&both[..0], 1, None, 8, true),
+            (&both[1..], 8, None, 500, true),
+            (&both[..1], 1, Some(10), 11, true),
+            (&both[..], 1, Some(10), 69, true),
+            (&both[..], 1, Some(10), 70, false),
+            (&both[1..], 1, Some(10), 11, false),
+            (&both[..0], 1, Some(10), 11, false),
+            // The Tenant was being deleted already.
+            (&both[..0], 9, None, 9, false),
+            (&both[..], 9, Some(10), 11, false),
         ] {
-            let is = is_awaited(finalizers, since.map(at), at(now));
-            assert_eq!(is, want, "{finalizers:?} {since:?} {now}");
+            let moment = Moment {
+                now: at(now),
+                began: Some(at(8)),
+            };
+            let is = moment.awaits(finalizers, Some(at(made)), since.map(at));
+            assert_eq!(is, want, "{finalizers:?} {made} {since:?} {now}");
+        }
+        for (now, want) in [(8, true), (67, true), (68, false)] {
+            let moment = Moment {
+                now: at(now),
+                began: Some(at(8)),
+            };
+            assert_eq!(moment.awaits_unseen(), want, "{now}");
         }
     }
 }

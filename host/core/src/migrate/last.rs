@@ -1,8 +1,8 @@
-//! The last step: whether reeve may follow every object, and no more only those that were handed over.
+//! The last step: whether Flux may go, and reeve follow every object and no more only those that were handed over.
 //!
 //! Both would work on whatever has no label as long as a controller of Flux's is there that knows the kind, and what Flux applies
 //! itself from would be applied by both, too: so nothing of either may be left. One that is stopped counts as there, since
-//! starting it takes one command. Controllers that bear none of Flux's labels are deliberately not guessed.
+//! starting it takes one command. What stays with Flux is nothing that both would work on, but nobody would serve it any more. Controllers that bear none of Flux's labels are deliberately not guessed.
 
 use serde_json::Value;
 
@@ -12,6 +12,17 @@ const KINDS: [Served; 3] = [
     Served::GitRepository,
     Served::Kustomization,
     Served::Receiver,
+];
+
+/// Kinds of Flux's that its controllers serve which are in our way, or live on them: charts are source-controller's to fetch.
+const THEIRS: [&str; 7] = [
+    "Alert",
+    "Bucket",
+    "HelmChart",
+    "HelmRelease",
+    "HelmRepository",
+    "OCIRepository",
+    "Provider",
 ];
 
 /// Whether nothing is left that Flux works on, or would.
@@ -31,7 +42,11 @@ pub(super) fn left(found: &Found, ground: Ground<'_>) -> Vec<Finding> {
         let theirs = all.filter(|one| Whose::of(one) == Whose::Flux);
         theirs.filter_map(move |one| object(found, ground, *kind, one))
     });
-    controllers.chain(objects).collect()
+    let others = found.others.iter().filter(|one| is_served_by_them(one));
+    controllers
+        .chain(objects)
+        .chain(others.map(unserved))
+        .collect()
 }
 
 /// What the report says of one of ours that follows what is handed over.
@@ -51,6 +66,18 @@ fn running(deployment: &Value) -> Finding {
         "is there, and works on each object without the label, as reeve would without its selector";
     Finding::new(controllers::subject(deployment), Is::InTheWay, says)
         .next("keep watchLabelSelector as long as Flux serves anything; then take it out of where Flux's manifests are kept, and delete it")
+}
+
+fn is_served_by_them(object: &Value) -> bool {
+    let kind = object.get("kind").and_then(Value::as_str);
+    kind.is_some_and(|kind| THEIRS.contains(&kind))
+}
+
+fn unserved(object: &Value) -> Finding {
+    let stays = judge::other(object);
+    let next = "keep Flux's controllers and watchLabelSelector for as long as it is there; or delete it, where nothing needs it";
+    let is = Is::InTheWay;
+    Finding { is, ..stays }.next(next)
 }
 
 fn object(found: &Found, ground: Ground<'_>, kind: Served, object: &Value) -> Option<Finding> {

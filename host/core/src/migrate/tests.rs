@@ -490,7 +490,7 @@ fn over() -> Found {
         ours: vec![ours],
         sources: vec![taken(source("acme/acme"))],
         kustomizations: vec![taken(kustomization("acme/acme", "acme/acme"))],
-        others: vec![object("Alert", "acme/told", json!({}))],
+        others: vec![object("ImagePolicy", "acme/newest", json!({}))],
         ..Found::default()
     }
 }
@@ -579,6 +579,20 @@ fn reeve_may_follow_everything_once_nothing_is_left_that_flux_would_work_on_too(
             1,
             "{subject}: {all:?}"
         );
+    }
+}
+
+#[test]
+fn what_only_flux_serves_is_in_the_way_of_its_end_and_not_in_ours() {
+    for kind in ["HelmRelease", "OCIRepository", "Bucket", "Alert"] {
+        let mut found = over();
+        found.others.push(object(kind, "acme/stays", json!({})));
+        let left = last(&found);
+        assert_eq!(left.len(), 1, "{kind}: {left:?}");
+        assert_eq!(left[0].subject, format!("{kind}/acme/stays"));
+        assert!(left[0].is == Is::InTheWay && left[0].next.is_some());
+        let all = told(&found);
+        assert!(all.iter().all(|one| one.is != Is::InTheWay), "{all:?}");
     }
 }
 

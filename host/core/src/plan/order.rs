@@ -1,8 +1,10 @@
 //! In which order objects are applied, as Flux orders them, but for volumes and claims; they are deleted the other way round.
 //!
 //! Definitions first, so that what is of a new kind or in a new namespace finds it; then whatever is some `…Class`;
-//! then the rest. Within a stage by kind, then by group, kind, namespace and name. Flux has volumes and claims behind workloads; here
-//! they come before: a StatefulSet makes each claim that it does not find, and a claim that finds no volume is given an empty one.
+//! then Roles; then the rest. Within a stage by kind, then by group, kind, namespace and name. Flux has volumes and claims behind workloads; here
+//! they come before: a StatefulSet makes each claim that it does not find, and a claim that finds no volume is given an empty one. Roles
+//! have a stage of their own, which Flux gives them when it is asked to: the API server lets an account that may not bind whatever it
+//! likes bind only a Role that is there.
 //! No object's content is looked at.
 
 use crate::inventory::ObjectId;
@@ -48,6 +50,8 @@ pub enum StageKind {
     Definitions,
     /// Every kind whose name ends in `Class`.
     Classes,
+    /// Roles, without what binds them.
+    Roles,
     /// The rest.
     Rest,
 }
@@ -59,6 +63,7 @@ impl StageKind {
             ("apiextensions.k8s.io", "CustomResourceDefinition")
             | ("", "Namespace")
             | ("rbac.authorization.k8s.io", "ClusterRole") => Self::Definitions,
+            ("rbac.authorization.k8s.io", "Role") => Self::Roles,
             (_, kind) if kind.ends_with("Class") => Self::Classes,
             _ => Self::Rest,
         }
@@ -68,7 +73,7 @@ impl StageKind {
     pub fn waits(self) -> bool {
         match self {
             Self::Definitions | Self::Classes => true,
-            Self::Rest => false,
+            Self::Roles | Self::Rest => false,
         }
     }
 }

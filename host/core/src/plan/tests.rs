@@ -124,8 +124,13 @@ fn every_row_is_planned_as_it_says() {
 
 #[test]
 fn the_next_stage_waits_for_what_it_builds_on() {
-    let all = [StageKind::Definitions, StageKind::Classes, StageKind::Rest];
-    assert_eq!(all.map(StageKind::waits), [true, true, false]);
+    let all = [
+        StageKind::Definitions,
+        StageKind::Classes,
+        StageKind::Roles,
+        StageKind::Rest,
+    ];
+    assert_eq!(all.map(StageKind::waits), [true, true, false, false]);
     assert!(all.is_sorted());
 }
 

@@ -2,7 +2,8 @@
 //!
 //! In each stage every object is read and dry-run first ([`finding`](super::finding)), several at a time, but for one that
 //! [leads](super::lead); only when all of them would pass, and policy has seen every body that is sent, is the first one written,
-//! and only those that would change are, one after the other. Field conflicts are won (git wins), old claims of `kubectl` are taken over first. What a WriteBack
+//! and only those that would change are, one after the other. Roles are written only when what comes [after them](super::ahead) would
+//! pass, too. Field conflicts are won (git wins), old claims of `kubectl` are taken over first. What a WriteBack
 //! is to commit is written only in the state in which it was read: what somebody changes in between is read anew. What makes
 //! way for an object is waited for only a moment ([`leaving`](super::leaving)): then the wave is to be waited for. It
 //! deliberately knows no unadmitted plan and no identity but the [`TenantClient`]'s; what is no longer wanted is
@@ -15,7 +16,7 @@ use reeve_core::admit::Altered;
 use reeve_core::drift::Sight;
 use reeve_core::failure::Explained;
 use reeve_core::inventory::{Inventory, ObjectId};
-use reeve_core::plan::{Admitted, Phase, Plan, Planned, Stage, Step};
+use reeve_core::plan::{Admitted, Phase, Plan, Planned, Stage, StageKind, Step};
 use reeve_core::status::Action;
 use reeve_core::writeback::Leave;
 use serde_json::Value;
@@ -108,8 +109,10 @@ impl TenantClient {
             done,
             unsettled: Vec::new(),
         };
-        for stage in step.stages() {
-            if let Err(why) = self.apply_stage(stage, &mut run).await {
+        let stages = step.stages();
+        for (nth, stage) in stages.iter().enumerate() {
+            let next = stages.get(nth + 1);
+            if let Err(why) = self.apply_stage(stage, next, &mut run).await {
                 return Err(self.with_rights(plan, why).await);
             }
         }
@@ -119,6 +122,7 @@ impl TenantClient {
     async fn apply_stage<W: Witness>(
         &self,
         stage: &Stage,
+        next: Option<&Stage>,
         run: &mut Run<'_, W>,
     ) -> Result<(), ApplyError> {
         let objects = stage.objects();
@@ -128,6 +132,14 @@ impl TenantClient {
         // read: every object, as it is and as it would be
         let findings = self.findings(objects, run).await?;
         let (writes, mut unsettled) = run.sorted(objects, findings)?;
+        if stage.kind() == StageKind::Roles
+            && !writes.is_empty()
+            && let Some(next) = next
+        {
+            let refused = self.refused_ahead(next, &run.until, run.witness).await;
+            let refused = refused.map_err(|cut| run.cut(cut))?;
+            run.failed(refused)?;
+        }
         // write: what differs, one after the other
         let writes = run.judged(writes).await?;
         unsettled.extend(writes.iter().map(|ready| ready.object));
@@ -156,7 +168,10 @@ impl TenantClient {
         objects: &[Planned],
         run: &mut Run<'_, W>,
     ) -> Result<Vec<Result<Finding, ObjectError>>, ApplyError> {
-        let mut expected: Vec<_> = objects.iter().map(|object| run.expected(object)).collect();
+        let mut expected: Vec<_> = objects
+            .iter()
+            .map(|object| Expected::of(object, run.witness))
+            .collect();
         let lead = self.lead(objects, &expected, run.witness);
         let leads = lead.and_then(|lead| objects.get(lead).zip(expected.get_mut(lead)));
         if let Some((object, expected)) = leads {
@@ -177,7 +192,7 @@ impl TenantClient {
         let overtaken = lead.filter(|lead| is_overtaken(&findings, *lead));
         let overtaken = overtaken.and_then(|lead| objects.get(lead).zip(findings.get_mut(lead)));
         if let Some((object, finding)) = overtaken {
-            let expected = run.expected(object);
+            let expected = Expected::of(object, run.witness);
             let compared = self.compare(object, &expected);
             let again = run.until.hold(compared).await;
             *finding = again.map_err(|cut| run.cut(cut))?;
@@ -211,7 +226,7 @@ impl TenantClient {
                 {
                     conflicts += 1;
                 }
-                Err(why) => return run.failed(why),
+                Err(why) => return run.failed(vec![why]),
             }
             match self.read_anew(ready.object, run).await? {
                 Some(again) => {
@@ -287,7 +302,7 @@ impl TenantClient {
             }
             Ok(Finding::Differs(write)) => Ok(run.judged(vec![(object, write)]).await?.pop()),
             Ok(Finding::Leaves(one)) => Err(run.waits(vec![*one])),
-            Err(why) => run.failed(why).map(|()| None),
+            Err(why) => run.failed(vec![why]).map(|()| None),
         }
     }
 
@@ -331,15 +346,6 @@ impl TenantClient {
 }
 
 impl<W: Witness> Run<'_, W> {
-    fn expected(&self, object: &Planned) -> Expected {
-        Expected {
-            stood: self.witness.stood(object),
-            is_new: self.witness.is_new(object),
-            leads: false,
-            former: None,
-        }
-    }
-
     /// What differs, and what is there and not ready; an error if any may not be written, or not yet.
     fn sorted<'w>(
         &mut self,
@@ -362,12 +368,7 @@ impl<W: Witness> Run<'_, W> {
                 Err(why) => failed.push(why),
             }
         }
-        if let Some(failures) = Failures::of(failed) {
-            return Err(ApplyError::Refused {
-                failures,
-                done: std::mem::take(&mut self.done),
-            });
-        }
+        self.failed(failed)?;
         match awaited.is_empty() {
             true => Ok((writes, unsettled)),
             // What it will be like made anew cannot be asked before it is gone: nothing of the stage is written.
@@ -375,9 +376,9 @@ impl<W: Witness> Run<'_, W> {
         }
     }
 
-    /// One object could not be written.
-    fn failed(&mut self, why: ObjectError) -> Result<(), ApplyError> {
-        match Failures::of(vec![why]) {
+    /// An error if any was refused.
+    fn failed(&mut self, all: Vec<ObjectError>) -> Result<(), ApplyError> {
+        match Failures::of(all) {
             Some(failures) => Err(ApplyError::Refused {
                 failures,
                 done: std::mem::take(&mut self.done),

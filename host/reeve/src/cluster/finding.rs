@@ -26,7 +26,7 @@ use super::refusal::{Attempt, CallError};
 use super::settle::needed_by_others;
 use super::tenant_client::{Located, TenantClient};
 use super::wire::{Format, Patch};
-use super::witness::{Difference, Former};
+use super::witness::{Difference, Former, Witness};
 
 /// What comparing found out about one object.
 pub(super) enum Finding {
@@ -76,6 +76,18 @@ pub(super) struct Expected {
     pub(super) leads: bool,
     /// What is known of one that leads, so that it need not even be read.
     pub(super) former: Option<Former>,
+}
+
+impl Expected {
+    /// What is known of any object.
+    pub(super) fn of<W: Witness>(object: &Planned, witness: &W) -> Self {
+        Self {
+            stood: witness.stood(object),
+            is_new: witness.is_new(object),
+            leads: false,
+            former: None,
+        }
+    }
 }
 
 impl TenantClient {

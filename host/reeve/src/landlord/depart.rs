@@ -1,20 +1,24 @@
 //! A Tenant that is deleted with what was made of it, one step at a time: what delivers, the rights, the namespaces.
 //!
 //! Each look begins anew with what is there, so that one that is interrupted loses nothing. It deliberately waits for nobody: what is
-//! on its way is looked at again soon, and a confirmation wakes us. What goes, what stays and what is waited for is
+//! on its way is looked at again soon, and a confirmation wakes us. What delivers and cannot be looked at, or deleted, keeps nothing else
+//! from being deleted, and the rights only for a while. What goes, what stays and what is waited for is
 //! `core::landlord::parting`'s to say; the API server's fence looks whether a namespace was made by us and is confirmed.
 
 use reeve_api::name::NamespaceName;
 use reeve_api::reason::Reason;
 use reeve_api::tenant::Tenant;
 use reeve_core::failure::{Explained, Turn};
-use reeve_core::landlord::{Made, Seen, parting};
+use reeve_core::landlord::parting::Moment;
+use reeve_core::landlord::{self, Made, Seen, parting};
 
 use super::Landlord;
 use super::attend::{failed, tell, warn};
 use super::known::Errand;
-use super::prune::prune;
-use crate::cluster::There;
+use super::prune::{Goes, Pruned, prune, prune_of};
+
+/// Of so many things that a Tenant leaves behind a line is logged: there may be as many as somebody likes.
+const LOGGED: usize = 20;
 
 /// Does what there is to do for a Tenant that is being deleted. Whether to look again soon.
 pub(super) async fn depart(landlord: &Landlord, errand: &Errand, tenant: &Tenant) -> bool {
@@ -23,7 +27,7 @@ pub(super) async fn depart(landlord: &Landlord, errand: &Errand, tenant: &Tenant
     }
     let (told, departure, later) = match dismantle(landlord, errand, tenant).await {
         Ok(parted) if parted.waiting.is_empty() && parted.left.is_empty() => {
-            for one in &parted.behind {
+            for one in parted.behind.iter().take(LOGGED) {
                 tracing::warn!(tenant = %errand.name, %one, "a tenant goes and does not wait for this");
             }
             return !release(landlord, errand, tenant).await;
@@ -92,16 +96,20 @@ struct Parted {
 
 impl Parted {
     /// Something that delivers goes: whether it is waited for stands in its metadata.
-    fn see(&mut self, landlord: &Landlord, kind: Made, namespace: &NamespaceName, going: &[There]) {
-        let now = landlord.clock.now();
-        for one in going {
-            let (_, _, called, _) = kind.names();
+    fn see(&mut self, moment: Moment, (kind, namespace): (Made, &NamespaceName), going: &Pruned) {
+        let (_, _, called, _) = kind.names();
+        for one in &going.all {
             let what = format!("{called} {namespace}/{}", one.name);
             let said = parting::left(&what, &one.finalizers);
-            match parting::is_awaited(&one.finalizers, one.since, now) {
-                true => self.left.push(said),
-                false => self.behind.push(said),
-            }
+            let made = one.made.parse().ok();
+            self.add(said, moment.awaits(&one.finalizers, made, one.since));
+        }
+    }
+
+    fn add(&mut self, said: String, is_awaited: bool) {
+        match is_awaited {
+            true => self.left.push(said),
+            false => self.behind.push(said),
         }
     }
 }
@@ -113,6 +121,7 @@ async fn dismantle(
 ) -> Result<Parted, Explained> {
     let own = places(landlord, errand).await?;
     let mut parted = Parted::default();
+    let moment = Moment::of(tenant, landlord.clock.now());
     // As the tenant's account, so before its rights go; in a namespace that goes already nobody has any.
     let standing = own.iter().filter(|(_, seen)| !seen.going);
     let standing = standing.map(|(namespace, _)| (Made::Kustomization, namespace));
@@ -122,15 +131,24 @@ async fn dismantle(
         kinds.map(|kind| (kind, config))
     });
     for (kind, namespace) in standing.chain(config) {
-        let going = prune(landlord, errand, kind, namespace).await?;
-        parted.see(landlord, kind, namespace, &going.all);
+        match prune(landlord, errand, kind, namespace).await {
+            Ok(going) => parted.see(moment, (kind, namespace), &going),
+            Err(why) => {
+                warn(errand, &why);
+                parted.add(why.message, moment.awaits_unseen());
+            }
+        }
     }
     if !parted.left.is_empty() {
         return Ok(parted);
     }
     for (namespace, seen) in &own {
-        if !seen.going {
-            disarm(landlord, errand, (namespace, seen), &mut parted).await?;
+        if !seen.going
+            && let Err(why) = disarm(landlord, errand, tenant, (namespace, seen), &mut parted).await
+        {
+            // What somebody makes stay in one namespace stays in no other.
+            warn(errand, &why);
+            parted.left.push(why.message);
         }
         match parting::fate(&errand.name, uid(tenant), seen) {
             parting::Fate::Stays => {}
@@ -149,16 +167,43 @@ async fn dismantle(
 async fn disarm(
     landlord: &Landlord,
     errand: &Errand,
+    tenant: &Tenant,
     (namespace, seen): (&NamespaceName, &Seen),
     parted: &mut Parted,
 ) -> Result<(), Explained> {
     for kind in parting::within(seen) {
-        let undone = prune(landlord, errand, *kind, namespace).await?.undone;
+        let undone = match prune(landlord, errand, *kind, namespace).await {
+            Ok(pruned) => pruned.undone,
+            Err(why) => {
+                by_name(landlord, errand, tenant, (*kind, namespace)).await?;
+                return Err(why);
+            }
+        };
         if undone > 0 {
             let (_, _, called, _) = kind.names();
             let more = format!("{undone} more of kind {called} in {namespace}");
             parted.left.push(more);
         }
+    }
+    Ok(())
+}
+
+/// Deletes what the Tenant says of a kind, where there is more that is marked alike than can be looked at.
+async fn by_name(
+    landlord: &Landlord,
+    errand: &Errand,
+    tenant: &Tenant,
+    (kind, namespace): (Made, &NamespaceName),
+) -> Result<(), Explained> {
+    let all = landlord::within(&landlord.terms, &errand.name, tenant, namespace);
+    for one in all.iter().filter(|one| one.kind == kind) {
+        let goes = Goes {
+            tenant: Some(&errand.name),
+            kind,
+            namespace,
+            name: Some(&one.name),
+        };
+        prune_of(landlord, errand, goes, |_| true).await?;
     }
     Ok(())
 }
