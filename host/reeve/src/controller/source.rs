@@ -39,7 +39,7 @@ use tokio::time::Instant;
 
 pub(super) use self::along::{fetch_ahead, fetch_along, learn};
 use self::included::Included;
-pub(super) use self::kept::{all_of, earlier};
+pub(super) use self::kept::{all_of, earlier, is_nowhere};
 use self::kept::{move_on, note, restore, restore_unasked};
 use self::login::{refused, remote};
 pub(super) use self::proposed::proposed;

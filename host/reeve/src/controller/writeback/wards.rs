@@ -267,7 +267,10 @@ impl Wards {
 
     /// What is not settled.
     pub(super) fn left(&self, id: &NamespacedName) -> Vec<Left> {
-        let left = self.with(id, |kept| kept.ward.left().cloned().collect());
+        let left = self.with(id, |kept| {
+            let crowded = kept.ward.crowded().into_iter();
+            crowded.chain(kept.ward.left().cloned()).collect()
+        });
         left.unwrap_or_default()
     }
 
