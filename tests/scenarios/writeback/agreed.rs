@@ -16,7 +16,7 @@ const LOST: &str =
     "kubernetes counts (registry.local/web:hot), the other had registry.local/web:cold";
 
 /// The work tree of a person who has what the server has.
-fn pulled<'t>(tenant: &'t Tenant<'_>) -> anyhow::Result<&'t reeve_tests::git::Repo> {
+pub(super) fn pulled<'t>(tenant: &'t Tenant<'_>) -> anyhow::Result<&'t reeve_tests::git::Repo> {
     let repo = tenant.repo();
     repo.run(["fetch", "--quiet", "origin", "main"])?;
     repo.run(["reset", "--quiet", "--hard", "FETCH_HEAD"])?;

@@ -8,7 +8,7 @@ use reeve_api::reason::Reason;
 use reeve_core::failure::{Explained, Turn};
 use reeve_core::inventory::ObjectId;
 use reeve_kustomize::edit::documents;
-use reeve_kustomize::{Object, Tree as _};
+use reeve_kustomize::{Object, Tree};
 use serde_json::{Value, json};
 
 use super::Case;
@@ -76,7 +76,7 @@ impl Case<'_> {
 }
 
 /// What a file says of an object's metadata, if it gives that.
-fn said(files: &dyn reeve_kustomize::Tree, file: &str, id: &ObjectId) -> Option<Value> {
+fn said(files: &dyn Tree, file: &str, id: &ObjectId) -> Option<Value> {
     let bytes = files.read(file).ok()?;
     let mut all = documents(&bytes, file).ok()?.into_iter();
     let found = all.find(|one| !one.value.is_null())?.value;
