@@ -41,7 +41,7 @@ impl Case<'_> {
     /// Finds out both of what was seen.
     pub(super) async fn lean(&self, found: &mut Found) {
         let here = match found.seen.iter().any(|(_, seen)| has_own_file(seen)) {
-            true => self.files_here().await,
+            true => self.files_now(found).await,
             false => None,
         };
         let asking = found.seen.iter().map(|(_, seen)| {
@@ -182,7 +182,30 @@ impl Case<'_> {
         source::all_of(self.ctx, &source, &revision, self.deadline).await
     }
 
-    /// All files of the newest commit of a branch that the source does not follow.
+    /// All files of the branch; of its newest commit where what is at hand may be behind what this WriteBack has made.
+    async fn files_now(&self, found: &Found) -> Option<Snapshot> {
+        let here = self.files_here().await?;
+        let begun = self.ctx.wards.begun(self.id);
+        let begun = begun.and_then(|ago| self.ctx.clock.now().checked_sub(ago).ok());
+        // What was made since then is remembered: only a process before this one can have written of others.
+        let is_untold = |live: &Object| {
+            let is_old = begun.is_none_or(|begun| !is_made_after(live, begun));
+            let file = self.file_for(live).filter(|_| is_old);
+            file.is_some_and(|file| {
+                self.memory.revision(&file).is_none() && gives(&here, &file).is_none()
+            })
+        };
+        let is_behind = found.seen.iter().any(|(_, seen)| match &seen.state {
+            State::Made { live, .. } => is_untold(live),
+            State::Held { .. } | State::Gone { .. } => false,
+        });
+        match is_behind {
+            true => self.files_there().await.or(Some(here)),
+            false => Some(here),
+        }
+    }
+
+    /// All files of the newest commit of the branch, as its server has it.
     async fn files_there(&self) -> Option<Snapshot> {
         let files = self.files(&self.branch).await.ok()?;
         let (limits, until) = (self.ctx.limits.clone(), self.deadline.into_std());
@@ -198,7 +221,8 @@ impl Agreed {
             None if is_there => {
                 self.untold.insert(file);
             }
-            was_there => self.miss(file, was_there),
+            // One that comes before it is decided is somebody's, or of a process that died.
+            was_there => self.miss(file, was_there.or(Some(false))),
         }
     }
 

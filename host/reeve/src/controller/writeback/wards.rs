@@ -265,6 +265,11 @@ impl Wards {
         seen.map(|one| told.unsaid(one)).collect()
     }
 
+    /// How long ago it was begun to watch for it.
+    pub(super) fn begun(&self, id: &NamespacedName) -> Option<Duration> {
+        self.with(id, |kept| kept.begun.elapsed())
+    }
+
     /// What is not settled.
     pub(super) fn left(&self, id: &NamespacedName) -> Vec<Left> {
         let left = self.with(id, |kept| {
