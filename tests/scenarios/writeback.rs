@@ -20,6 +20,7 @@ mod remote;
 mod rights;
 mod signed;
 mod snapshots;
+mod unseen;
 mod users;
 
 use kube::api::{Api, DynamicObject, Patch, PatchParams};

@@ -6,6 +6,7 @@
 //! (the time is how long the process has been running), and no rules: who tells it something says whether that is meant.
 
 mod additions;
+mod crowded;
 mod deleted;
 mod proposed;
 mod remembered;
@@ -89,6 +90,8 @@ pub struct Ward {
     left: BTreeMap<ObjectId, Left>,
     /// What of that was deleted.
     deleted: Deleted,
+    /// Whether others had no room in that.
+    is_crowded: bool,
     /// What is proposed by now, and is looked at together; of what was deleted what is known of it.
     proposed: BTreeMap<ObjectId, Option<Value>>,
     /// What was there when a process before this one looked.
@@ -250,11 +253,15 @@ impl Ward {
             self.deleted.settle(id);
         } else if self.left.len() < LEFT || self.left.contains_key(id) {
             self.left.insert(id.clone(), left);
+        } else {
+            self.is_crowded = true;
         }
     }
 
     /// Looks once more at what could not be written; or at everything.
     pub fn look_again(&mut self, everything: bool) {
+        // Which had no room nobody knows any more.
+        let everything = std::mem::take(&mut self.is_crowded) || everything;
         for id in self.left.keys() {
             let again = self.deleted.again(id);
             self.fresh.entry(id.clone()).or_insert(again);
@@ -269,7 +276,7 @@ impl Ward {
         }
     }
 
-    /// What is not settled, object by object.
+    /// What is not settled, object by object; [`crowded`](Self::crowded) tells of the rest.
     pub fn left(&self) -> impl Iterator<Item = &Left> {
         self.left.values()
     }

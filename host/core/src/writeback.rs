@@ -32,6 +32,7 @@ mod remembered;
 mod rule;
 mod said;
 mod spec;
+mod wrote;
 
 pub use agreement::{Conflict, Side};
 pub use decide::{
@@ -45,10 +46,11 @@ pub use home::lies_in;
 pub use leave::{Leave, Yielding};
 pub use message::{About, Trailers, compose, digest, trailers};
 pub use proposal::{Proposal, Step, Tip, step};
-pub use remembered::{Remembered, Settled, content_mark, is_made_after};
+pub use remembered::{Remembered, Settled, UNKNOWN, content_mark, is_made_after};
 pub use rule::{Rule, Rules, Subject};
 pub use said::Told;
 pub use spec::{Author, Propose, Request, Spec};
+pub use wrote::{Search, Wrote};
 
 use reeve_kustomize::Object;
 use serde_json::Value;

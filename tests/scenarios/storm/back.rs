@@ -1,9 +1,10 @@
 //! Many changes on the cluster at once, which are written back to many repositories that people push to as well; and everything that
 //! goes wrong around it.
 //!
-//! At the end of each round every change is in git exactly once, nothing else is, no commit of anybody's is lost, history is one
-//! line on which nobody has gone back, and nothing on the cluster was put right. There are two replicas, of which one leads. Six
-//! tenants with three changes each, and each blow strikes once; with `REEVE_SOAK` fifty with ten, 20 times (`REEVE_ROUNDS`). Each
+//! Fields are changed, objects are made that get files of their own, and such and others are deleted. At the end of each round every
+//! change is in git exactly once, nothing else is, no commit of anybody's is lost, history is one line on which nobody has gone back,
+//! and nothing on the cluster was put right. There are two replicas, of which one leads. Six
+//! tenants with six changes each, and each blow strikes once; with `REEVE_SOAK` fifty with thirteen, 20 times (`REEVE_ROUNDS`). Each
 //! round has a line in `target/storm.tsv`, as those of the storm have.
 
 mod blow;
@@ -84,7 +85,7 @@ impl Squall {
             blow != Blow::People || refused > 0,
             "nobody was ever in the way of another"
         );
-        let changes = self.town.changes();
+        let changes = self.town.changes(self.round);
         Ok(format!(
             "{felt}{changes} changes in {ours} commits, beside {pushes} of people, who were refused {refused} times; all there after {took:.1?}"
         ))

@@ -13,7 +13,7 @@ const SETTINGS: &str =
     "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: settings\ndata:\n  colour: green\n";
 
 /// A ConfigMap that nobody's manifests have.
-async fn make(tenant: &Tenant<'_>, name: &str) -> anyhow::Result<()> {
+pub(super) async fn make(tenant: &Tenant<'_>, name: &str) -> anyhow::Result<()> {
     let map = json!({
         "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "labels": {"goes": name}}, "data": {"a": "b"},
     });
@@ -24,7 +24,7 @@ async fn make(tenant: &Tenant<'_>, name: &str) -> anyhow::Result<()> {
 }
 
 /// Waits until a file is gone from the server.
-async fn is_gone(tenant: &Tenant<'_>, path: &str) -> anyhow::Result<()> {
+pub(super) async fn is_gone(tenant: &Tenant<'_>, path: &str) -> anyhow::Result<()> {
     let gone = || async { file(tenant, path).is_none().then_some(()) };
     wait::until(wait::PATIENCE, &format!("{path} is gone"), gone).await
 }

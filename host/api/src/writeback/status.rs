@@ -156,7 +156,8 @@ pub struct WriteBackRefusal {
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct WriteBackAgreement {
-    /// Digest of the file as it was, by which it is known whether it still is: the first characters of its SHA-256.
+    /// Digest of the file as it was, by which it is known whether it still is: the first characters of its SHA-256; `unknown` where
+    /// nobody knows any more how it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
     /// File in the repository.

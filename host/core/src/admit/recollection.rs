@@ -127,6 +127,11 @@ impl Recollection {
         all.map(|(id, manifest)| (id.as_str(), manifest))
     }
 
+    /// Whether an object was applied.
+    pub fn has(&self, id: &ObjectId) -> bool {
+        self.objects.contains_key(&id.to_string())
+    }
+
     /// The form in which an object was applied.
     pub(crate) fn get(&self, id: &str) -> Option<&Value> {
         self.objects.get(id)

@@ -8,6 +8,7 @@ mod added;
 mod bound;
 mod held;
 mod made;
+mod round;
 
 pub use held::was_same;
 
@@ -15,20 +16,17 @@ use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use reeve_api::writeback::{OnDelete, SyncTo};
 use reeve_kustomize::{Object, Options, Remotes, Tree};
 use reeve_writeback::{Edits, Overlaid, Place, Reason, Refused, Repository, is_secret};
 use serde_json::Value;
 
 use super::agreement::Conflict;
 use super::hand::Hand;
-use super::rule::{Rules, Subject};
-use super::{is_paused, subject};
+use super::rule::Rules;
+use super::subject;
 use crate::deliver::MARK;
 use crate::inventory::ObjectId;
-
-/// How many objects one commit is about; the others are left for the next.
-const MOST: usize = 500;
+use round::Round;
 
 /// The files at the newest commit of the branch, and who builds what of them.
 #[derive(Clone, Copy)]
@@ -147,6 +145,8 @@ pub struct Decision {
     pub paused: Vec<Object>,
     /// How many objects were not looked at, since there are so many.
     pub left: usize,
+    /// Which those are.
+    pub over: BTreeSet<ObjectId>,
     /// The files of objects that nobody builds which are as the cluster with these edits: not where git alone has changed something.
     pub agreed: BTreeSet<String>,
     /// Objects of builds of which git alone has changed something.
@@ -213,56 +213,21 @@ pub struct Refusal {
     pub hint: String,
 }
 
-/// Decides about everything that was seen, in the order in which it was seen.
+/// Decides about everything that was seen: what others are bound to first, since whether that is in git is known once it is written.
 pub fn decide(rules: &Rules, allowed: &Allowed, head: &Head<'_>, seen: &[Seen]) -> Decision {
     let mut work = Work::new(head);
-    let mut held: BTreeMap<usize, Vec<held::Held<'_>>> = BTreeMap::new();
-    work.kept = bound::kept(rules, allowed, seen);
-    for (number, seen) in seen.iter().enumerate() {
-        let object = seen.object();
-        let subject = Subject::of(object, &seen.resource);
-        let following = rules.following(&subject);
-        // What comes or goes as a whole is no field's rule to decide about.
-        let whole = rules.whole(&subject);
-        let whole = whole.filter(|rule| rule.sync_to() == SyncTo::Git);
-        let is_meant = match &seen.state {
-            State::Held { .. } | State::Made { .. } => following.commits(),
-            State::Gone { .. } => whole.is_some(),
-        };
-        if !is_meant {
-            continue;
-        }
-        if is_paused_by(seen) {
-            work.decision.paused.push(object.clone());
-            continue;
-        }
-        if let Err(why) = admitted(allowed, object) {
-            work.decision.refused.push(*why);
-            continue;
-        }
-        if number >= MOST {
-            work.decision.left += 1;
-            continue;
-        }
-        match &seen.state {
-            State::Held { build, .. } => {
-                let of_build = held.entry(*build).or_default();
-                let one = held::Held::of(&following, seen);
-                of_build.extend(one.map(|one| one.with_bound(&work, &following)));
-            }
-            State::Made { live, lean } => {
-                let by = (&following, whole.is_some());
-                made::made(&mut work, by, live, lean.as_deref());
-            }
-            State::Gone { build, object } => {
-                if whole.is_some_and(|rule| rule.on_delete() == OnDelete::Delete) {
-                    made::gone(&mut work, *build, object);
-                }
-            }
-        }
+    let mut round = Round::new(rules, allowed);
+    let (first, rest): (Vec<&Seen>, Vec<&Seen>) = seen.iter().partition(|one| bound::is_first(one));
+    for one in first {
+        round.take(&mut work, one);
     }
     added::write_all(&mut work);
-    for (build, held) in held {
+    work.kept = bound::kept(rules, allowed, seen, &work.decision);
+    for one in rest {
+        round.take(&mut work, one);
+    }
+    added::write_all(&mut work);
+    for (build, held) in round.held {
         held::write_all(&mut work, build, held);
     }
     work.end()
@@ -276,19 +241,6 @@ impl Seen {
             State::Gone { object, .. } => object,
         }
     }
-}
-
-fn is_paused_by(seen: &Seen) -> bool {
-    is_paused(&Value::from(annotated(seen.object())))
-}
-
-/// The object with nothing but its metadata: what is asked is cheap.
-fn annotated(object: &Object) -> Object {
-    let mut out = Object::default();
-    if let Some(annotations) = object.annotations() {
-        *out.annotations_mut() = annotations.clone();
-    }
-    out
 }
 
 /// Whether the object may be written by anybody's rule.

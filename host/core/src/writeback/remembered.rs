@@ -55,6 +55,9 @@ pub struct Settled {
     pub gone: BTreeSet<String>,
 }
 
+/// In the place of a file's digest: nobody knows when it was as its object, so that all that differs may be somebody's.
+pub const UNKNOWN: &str = "unknown";
+
 /// What tells one content of a file from another.
 pub fn content_mark(bytes: &[u8]) -> String {
     let digest = hex::encode(Sha256::digest(bytes));
@@ -104,6 +107,17 @@ impl Remembered {
         self.files.contains_key(file)
     }
 
+    /// Whether it is remembered of a file that nobody knows how it was.
+    pub fn is_unknown(&self, file: &str) -> bool {
+        let mark = self.files.get(file);
+        mark.is_some_and(|mark| mark.digest.as_deref() == Some(UNKNOWN))
+    }
+
+    /// Whether something had no room since they were folded: it may have been as its object since then.
+    pub fn had_no_room(&self) -> bool {
+        self.is_full
+    }
+
     /// The revision at which all others were as their objects.
     pub fn since(&self) -> Option<&str> {
         self.since.as_deref()
@@ -120,7 +134,8 @@ impl Remembered {
     }
 
     /// The same by what files are at a newer revision: `digest` is what tells each content there, empty where there is none, and `moved`
-    /// what it was of those that no longer are as at the revision at which all others were as their objects. None: that gains nothing.
+    /// what it was of those that no longer are as at the revision at which all others were as their objects, or [`UNKNOWN`] of those of
+    /// which that says nothing. None: that gains nothing.
     #[must_use]
     pub fn folded(
         &self,
@@ -137,11 +152,14 @@ impl Remembered {
             .map(|(file, mark)| (file.clone(), mark.clone()))
             .collect();
         for (file, digest) in moved {
-            if let Some(since) = &self.since
+            // Of what is unknown it says on which branch that is.
+            let since = self.since.as_deref();
+            let since = since.or_else(|| (digest == UNKNOWN).then_some(onto));
+            if let Some(since) = since
                 && !self.files.contains_key(file)
             {
                 let mark = Mark {
-                    revision: since.clone(),
+                    revision: since.to_owned(),
                     digest: Some(digest.clone()),
                 };
                 files.insert(file.clone(), mark);
@@ -153,7 +171,8 @@ impl Remembered {
             is_full: false,
         };
         let is_room = self.is_full && !folded.is_full();
-        (is_room || folded.bytes() < self.bytes()).then_some(folded)
+        let is_less = folded.bytes() < self.bytes() && folded.files.len() <= MOST;
+        (is_room || is_less).then_some(folded)
     }
 
     /// The same after a decision at `revision`. `proposed`: what is to be written is not yet.
@@ -377,6 +396,35 @@ mod tests {
         // Once they are as they were there is room again.
         let folded = over.folded(&at(3), content, &BTreeMap::new()).unwrap();
         assert!(!folded.is_full());
+    }
+
+    #[test]
+    fn what_had_no_room_is_unknown_when_the_others_are_folded_and_never_taken_for_agreed() {
+        let full = Remembered::default().after(&wrote(0..MOST), &settled(0..MOST), &at(1), false);
+        let over = full.after(
+            &wrote(MOST..MOST + 2),
+            &settled(MOST..MOST + 2),
+            &at(2),
+            false,
+        );
+        assert!(over.had_no_room());
+        // A person has changed one of them since.
+        let late = file(MOST);
+        let moved = BTreeMap::from([(late.clone(), UNKNOWN.to_owned())]);
+        let folded = over.folded(&at(3), content, &moved).unwrap();
+        assert!(folded.is_unknown(&late) && !folded.is_full());
+        assert!(!folded.is_unknown(&file(0)) && !folded.is_unknown(&file(MOST + 1)));
+        assert_eq!(folded.revision(&file(0)), Some(at(3).as_str()));
+        // It stays so, whatever it is, until both sides are the same again.
+        let again = folded.folded(&at(4), content, &BTreeMap::new());
+        assert!(again.is_none_or(|again| again.is_unknown(&late)));
+        let agreed = folded.after(&Decision::default(), &settled([MOST]), &at(5), false);
+        assert!(!agreed.is_unknown(&late));
+        assert_eq!(agreed.revision(&late), Some(at(5).as_str()));
+        // What is more than there is room for is not folded: it would be forgotten.
+        let all: Vec<String> = (0..=MOST).map(|one| format!("other/{one}.yaml")).collect();
+        let all = all.into_iter().map(|one| (one, UNKNOWN.to_owned()));
+        assert_eq!(over.folded(&at(3), content, &all.collect()), None);
     }
 
     #[test]

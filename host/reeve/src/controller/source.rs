@@ -42,7 +42,7 @@ use tokio::time::Instant;
 pub(super) use self::along::{fetch_ahead, fetch_along, learn};
 use self::bring::{bring, take};
 use self::included::Included;
-pub(super) use self::kept::{all_of, earlier};
+pub(super) use self::kept::{all_of, earlier, is_nowhere};
 use self::kept::{move_on, restore, restore_unasked};
 use self::login::{refused, remote};
 pub(super) use self::proposed::proposed;

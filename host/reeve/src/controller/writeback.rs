@@ -25,12 +25,14 @@ mod request;
 mod since;
 mod told;
 mod unlearnt;
+mod unseen;
 mod veiled;
 mod wards;
 mod was;
 mod whole;
 mod whose;
 mod write;
+mod written;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -19,11 +19,11 @@ pub(super) fn note(round: usize, nth: usize) -> String {
     format!("note-{round}-{nth}")
 }
 
-/// Looks at all that has come since a commit: that is these changes, and so many commits of people in that round.
+/// Looks at all that has come since a commit: that is these changes, and so many deletions and commits of people in that round.
 pub(super) fn look(
     repo: &Repo,
     since: &str,
-    want: &[String],
+    (want, gone): (&[String], usize),
     (round, pushes): (usize, usize),
 ) -> anyhow::Result<Looked> {
     let bare = repo.bare();
@@ -33,11 +33,8 @@ pub(super) fn look(
     let subjects = git(bare, ["log", "--format=%s", &range])?;
     nothing_is_lost(bare, &subjects, (round, pushes))?;
     let ours = subjects.lines().count() - pushes;
-    ensure!(
-        ours <= want.len(),
-        "{ours} commits for {} changes",
-        want.len()
-    );
+    let most = want.len() + gone;
+    ensure!(ours <= most, "{ours} commits for {most} changes");
     let said = ["log", "--format=%s", "--grep=^Reeve-Write-Back: ", &range];
     let said = git(bare, said)?.lines().count();
     ensure!(said == ours, "{said} of {ours} commits say whose they are");
@@ -68,7 +65,8 @@ fn each_once(bare: &Path, range: &str, want: &[String]) -> anyhow::Result<()> {
         "--unified=0",
         range,
         "--",
-        "map-*.yaml",
+        "app/map-*.yaml",
+        "made",
     ];
     let changes = git(bare, changes)?;
     let values = changes
@@ -102,7 +100,7 @@ fn nothing_is_lost(
         ensure!(files.contains(&file.as_str()), "{file} is lost");
     }
     if let Some(last) = pushes.checked_sub(1) {
-        let text = git(bare, ["show", "main:map-0.yaml"])?;
+        let text = git(bare, ["show", "main:app/map-0.yaml"])?;
         let comment = format!("# notes: {}", note(round, last));
         ensure!(text.starts_with(&comment), "{comment} is lost: {text}");
     }

@@ -12,13 +12,13 @@ use std::time::Duration;
 use anyhow::{Context as _, bail, ensure};
 use futures::{StreamExt as _, TryStreamExt as _};
 use kube::Client;
-use kube::api::{Api, DynamicObject, ListParams, Patch, PatchParams};
+use kube::api::{Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use reeve_tests::git::{HttpServer, Repo, Served, git};
 use reeve_tests::install::CONFIG;
 use reeve_tests::{Plane, objects, wait};
 use serde_json::json;
 use tokio::sync::Mutex;
-use tokio::time::Instant;
+use tokio::time::{Instant, Interval};
 
 use super::super::crowd::{KUSTOMIZE, SOURCE, apply, ground};
 use super::super::is_soak;
@@ -97,19 +97,41 @@ fn maps() -> usize {
     if is_soak() { 10 } else { 3 }
 }
 
+/// How many ConfigMaps of each people have written to be deleted, one a round while there are any.
+fn outs() -> usize {
+    if is_soak() { 20 } else { 8 }
+}
+
+/// What is made in a round, and deleted in the next: its file is the WriteBack's own.
+fn own(round: usize) -> String {
+    format!("own-{round}")
+}
+
+/// What is deleted in a round of what people have written.
+fn out(round: usize) -> String {
+    format!("out-{round}")
+}
+
+/// The files that go in a round.
+fn going(home: &str, round: usize) -> Vec<String> {
+    let own = (round > 1).then(|| format!("made/{home}/configmap-{}.yaml", own(round - 1)));
+    let out = (round <= outs()).then(|| format!("app/{}.yaml", out(round)));
+    own.into_iter().chain(out).collect()
+}
+
 /// What a change in a round brings; nothing else in the town is like it.
 fn token(home: &str, round: usize, map: usize) -> String {
     format!("{home}-r{round}-m{map}")
 }
 
-/// All that one round brings there.
+/// All that one round brings there; the last is of what is made.
 fn tokens(home: &str, round: usize) -> Vec<String> {
-    (0..maps()).map(|map| token(home, round, map)).collect()
+    (0..=maps()).map(|map| token(home, round, map)).collect()
 }
 
-fn manifest(map: usize) -> String {
+fn manifest(name: &str) -> String {
     format!(
-        "# notes: none\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: map-{map}\n  labels:\n    town: \"yes\"\ndata:\n  value: start\n"
+        "# notes: none\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {name}\n  labels:\n    town: \"yes\"\ndata:\n  value: start\n"
     )
 }
 
@@ -156,16 +178,21 @@ impl Town {
             apply(&self.client, &object).await?;
         }
         let source = json!({"kind": "GitRepository", "name": name, "namespace": CONFIG});
-        let rules = json!([{"resources": ["configmaps"], "labels": OURS, "syncTo": "git"}]);
+        let rules = json!([
+            {"resources": ["configmaps"], "labels": OURS, "syncTo": "git", "onDelete": "delete"},
+        ]);
         for object in [
             json!({
                 "apiVersion": SOURCE, "kind": "GitRepository", "metadata": {"name": name, "namespace": CONFIG},
                 "spec": {"interval": "1h", "url": self.git.url(name), "ref": {"branch": "main"}},
             }),
             json!({
-                "apiVersion": KUSTOMIZE, "kind": "Kustomization", "metadata": {"name": name, "namespace": name},
+                "apiVersion": KUSTOMIZE, "kind": "Kustomization",
+                "metadata": {
+                    "name": name, "namespace": name, "annotations": {"reeve.dev/prune-budget": "100%"},
+                },
                 "spec": {
-                    "interval": "1h", "path": "./", "prune": true, "serviceAccountName": "flux",
+                    "interval": "1h", "path": "./app", "prune": true, "serviceAccountName": "flux",
                     "targetNamespace": name, "sourceRef": source,
                 },
             }),
@@ -181,6 +208,7 @@ impl Town {
                 "spec": {
                     "interval": "1h", "debounce": "100ms", "serviceAccountName": "flux", "rules": rules,
                     "sourceRef": source,
+                    "newObjects": {"path": "made/{namespace}/{kind}.{group}-{name}.yaml"},
                 },
             }),
         )
@@ -192,14 +220,38 @@ impl Town {
     }
 
     /// How many changes a round brings.
-    pub(super) fn changes(&self) -> usize {
-        self.homes.len() * maps()
+    pub(super) fn changes(&self, round: usize) -> usize {
+        let homes = self.homes.iter();
+        let each = homes.map(|home| maps() + 1 + going(&home.name, round).len());
+        each.sum()
     }
 
-    /// Has somebody change every ConfigMap, one after the other in so long.
+    /// Has somebody make a ConfigMap of each, and delete what was made the last time and what people have written to be deleted.
+    async fn make_and_delete(&self, round: usize, ticks: &mut Interval) -> anyhow::Result<()> {
+        for home in &self.homes {
+            let api = self.api("v1", "ConfigMap", Some(&home.name));
+            let made: DynamicObject = serde_json::from_value(json!({
+                "apiVersion": "v1", "kind": "ConfigMap",
+                "metadata": {"name": own(round), "namespace": home.name, "labels": {"town": "yes"}},
+                "data": {"value": token(&home.name, round, maps())},
+            }))?;
+            ticks.tick().await;
+            api.create(&PostParams::default(), &made).await?;
+            let own = (round > 1).then(|| own(round - 1));
+            let out = (round <= outs()).then(|| out(round));
+            for name in own.into_iter().chain(out) {
+                ticks.tick().await;
+                api.delete(&name, &DeleteParams::default()).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Has somebody make, delete and change ConfigMaps, one after the other in so long.
     pub(super) async fn change(&self, round: usize, within: Duration) -> anyhow::Result<()> {
-        let pause = within.div_f64(self.changes() as f64);
+        let pause = within.div_f64(self.changes(round) as f64);
         let mut ticks = tokio::time::interval(pause.max(Duration::from_millis(1)));
+        self.make_and_delete(round, &mut ticks).await?;
         let by = PatchParams {
             field_manager: Some("by-hand".to_owned()),
             ..PatchParams::default()
@@ -274,7 +326,13 @@ impl Town {
             .filter_map(|map| objects::text(&map.data, "/data/value"))
             .collect();
         let homes = self.homes.iter();
-        let mut want: Vec<String> = homes.flat_map(|home| tokens(&home.name, round)).collect();
+        let left = outs().saturating_sub(round);
+        let mut want: Vec<String> = homes
+            .flat_map(|home| {
+                let left = std::iter::repeat_n("start".to_owned(), left);
+                tokens(&home.name, round).into_iter().chain(left)
+            })
+            .collect();
         is.sort_unstable();
         want.sort_unstable();
         ensure!(is == want, "the cluster has {is:?}, and not {want:?}");
@@ -291,7 +349,8 @@ impl Town {
                 let (again, since) = (Arc::clone(&home), seen.clone());
                 let looked = tokio::task::spawn_blocking(move || {
                     let want = tokens(&again.name, round);
-                    ledger::look(&again.repo, &since, &want, (round, pushes))
+                    let gone = going(&again.name, round).len();
+                    ledger::look(&again.repo, &since, (&want, gone), (round, pushes))
                         .with_context(|| again.name.clone())
                 });
                 let looked = looked.await??;
@@ -386,8 +445,9 @@ impl Home {
             fs::write(&path, text)?;
             fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
         }
-        for map in 0..maps() {
-            repo.write(&format!("map-{map}.yaml"), manifest(map))?;
+        let maps = (0..maps()).map(|map| format!("map-{map}"));
+        for name in maps.chain((1..=outs()).map(out)) {
+            repo.write(&format!("app/{name}.yaml"), manifest(&name))?;
         }
         let head = repo.publish_all("What there is at first")?;
         Ok(Self {
@@ -397,23 +457,27 @@ impl Home {
         })
     }
 
-    /// What of a round is not at the head.
+    /// What of a round is not at the head, or is still there though it was deleted.
     fn missing(&self, round: usize) -> anyhow::Result<Vec<String>> {
         let found = git(self.repo.bare(), ["grep", "-h", "^  value: ", "main"])?;
         let there = |token: &String| found.lines().any(|line| line.ends_with(token.as_str()));
         let mut want = tokens(&self.name, round);
         want.retain(|token| !there(token));
-        Ok(want)
+        let files = git(self.repo.bare(), ["ls-tree", "-r", "--name-only", "main"])?;
+        let files: Vec<&str> = files.lines().collect();
+        let left = going(&self.name, round).into_iter();
+        let left = left.filter(|file| files.contains(&file.as_str()));
+        Ok(want.into_iter().chain(left).collect())
     }
 
     /// Somebody writes a note, and a comment into a file that is written back to, and pushes that on top of whatever came between;
     /// how often that was refused.
     fn push(&self, round: usize, nth: usize) -> anyhow::Result<usize> {
         let note = ledger::note(round, nth);
-        let text = fs::read_to_string(self.repo.work().join("map-0.yaml"))?;
+        let text = fs::read_to_string(self.repo.work().join("app/map-0.yaml"))?;
         let (_, rest) = text.split_once('\n').context("a comment")?;
         self.repo
-            .write("map-0.yaml", format!("# notes: {note}\n{rest}"))?;
+            .write("app/map-0.yaml", format!("# notes: {note}\n{rest}"))?;
         self.repo.write(&format!("notes/{note}.txt"), "by hand\n")?;
         self.repo.commit(&note)?;
         let mut refused = 0;

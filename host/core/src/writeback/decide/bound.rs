@@ -15,7 +15,8 @@ use serde_json::{Value, json};
 
 use super::super::is_paused;
 use super::super::rule::{Rules, Subject};
-use super::{Allowed, Seen, State, Work, added, admitted, made};
+use super::{Allowed, Decision, Seen, State, Work, added, admitted, made};
+use crate::inventory::ObjectId;
 use crate::ward::{is_being_taken, without_found};
 
 /// A kind and the name of an object of it.
@@ -36,8 +37,22 @@ pub(super) struct Bound {
     pub(super) fields: &'static [&'static str],
 }
 
-/// Those of the seen that others may be bound to, and that are written.
-pub(super) fn kept(rules: &Rules, allowed: &Allowed, seen: &[Seen]) -> BTreeSet<Name> {
+/// Whether others may be bound to it, and no build has it: then it is decided about before them.
+pub(super) fn is_first(seen: &Seen) -> bool {
+    matches!(seen.state, State::Made { .. }) && named(seen.object()).is_some()
+}
+
+/// Those of the seen that others may be bound to, and that are written, after what was decided of those in files of their own.
+pub(super) fn kept(
+    rules: &Rules,
+    allowed: &Allowed,
+    seen: &[Seen],
+    decision: &Decision,
+) -> BTreeSet<Name> {
+    let is_left = |object: &Object| {
+        let id = ObjectId::of(object);
+        decision.over.contains(&id) || decision.refused.iter().any(|one| one.id == id)
+    };
     let written = seen.iter().filter_map(|seen| {
         let object = seen.object();
         let name = named(object)?;
@@ -45,7 +60,8 @@ pub(super) fn kept(rules: &Rules, allowed: &Allowed, seen: &[Seen]) -> BTreeSet<
         let is_kept = rule.is_some_and(|rule| rule.sync_to() == SyncTo::Git)
             && !matches!(seen.state, State::Gone { .. })
             && !is_paused(&Value::from(object.clone()))
-            && admitted(allowed, object).is_ok();
+            && admitted(allowed, object).is_ok()
+            && !is_left(object);
         is_kept.then_some(name)
     });
     written.collect()

@@ -10,6 +10,7 @@ use reeve_api::writeback::WriteBackRule;
 use reeve_kustomize::MemoryTree;
 use serde_json::json;
 
+use super::round::MOST;
 use super::*;
 use crate::writeback::Side;
 
@@ -461,6 +462,22 @@ fn what_is_too_much_for_one_commit_is_left_for_the_next() {
         .map(|_| held("web", 1, 1, Value::Null))
         .collect();
     assert_eq!(to_git(&files(1), &seen).left, 3);
+}
+
+#[test]
+fn what_is_never_written_takes_no_room_from_what_is() {
+    let secret = |number: usize| {
+        let name = format!("secret-{number}");
+        object(
+            json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": "acme"}}),
+        )
+    };
+    let secrets = (0..MOST + 3).map(|number| made(secret(number)));
+    let seen: Vec<Seen> = secrets.chain([held("web", 1, 3, Value::Null)]).collect();
+    let decision = to_git(&files(1), &seen);
+    assert_eq!(decision.refused.len(), MOST + 3);
+    assert_eq!((decision.left, decision.over.len()), (0, 0));
+    assert_eq!(decision.written.len(), 1);
 }
 
 #[test]

@@ -98,6 +98,7 @@ pub(super) fn run(args: &RunArgs, runtime: &Runtime, ui: &mut Ui) -> Result<(), 
         over: over.clone(),
         given: None,
         known: Known::new(),
+        refused: BTreeSet::new(),
         said: Told::default(),
         agreed: Agreed::default(),
         recalled: false,
@@ -132,6 +133,8 @@ struct Keeper<'s> {
     /// What the newest files gave.
     given: Option<(Snapshot, Option<Given>)>,
     known: Known,
+    /// What was refused last: it has its turn behind the others.
+    refused: BTreeSet<ObjectId>,
     /// What was said of changes that are committed.
     said: Told,
     /// When both sides were the same.
@@ -247,6 +250,7 @@ impl Keeper<'_> {
             compared,
             namespaces,
         } = runtime.block_on(view.look(&builds, &self.known, ui))?;
+        seen.sort_by_cached_key(|one| self.refused.contains(&ObjectId::of(one.object())));
         runtime.block_on(lean(&site.cluster, &mut seen));
         self.recall(&seen, &head, kinds, runtime, ui);
         let (seen, since) = self.agreed.since(seen, builds.len(), &head);
@@ -255,6 +259,7 @@ impl Keeper<'_> {
         let round = Arc::new(round);
         let decision = round.decide();
         self.tell_of(&decision, ui);
+        self.refused = decision.refused.iter().map(|one| one.id.clone()).collect();
         let files = match decision.edits.files.is_empty() {
             true => Some(head.clone()),
             false => {

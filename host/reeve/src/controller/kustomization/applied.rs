@@ -13,7 +13,7 @@ use reeve_api::reason::Reason;
 use reeve_core::artifact::Revision;
 use reeve_core::failure::{Explained, Turn};
 use reeve_core::inventory::{Inventory, ObjectId};
-use reeve_core::plan::Plan;
+use reeve_core::plan::{Plan, Proposed};
 use reeve_core::spec::Spec;
 use reeve_core::veil::Veil;
 use reeve_kustomize::{Options, Remotes};
@@ -40,6 +40,8 @@ pub(in crate::controller) struct AsApplied {
     pub(in crate::controller) options: Options,
     /// The version and the manifest of each object, as it was sent.
     pub(in crate::controller) manifests: BTreeMap<ObjectId, (String, Value)>,
+    /// The same as a run would apply it.
+    pub(super) plan: Plan<Proposed>,
     /// What was fetched to build it.
     pub(in crate::controller) remotes: Remotes,
     /// Whether variables are put in behind the build.
@@ -115,6 +117,7 @@ async fn render(
     });
     Ok(AsApplied {
         manifests: manifests.collect(),
+        plan,
         source: wanted.spec.source.key(),
         path: wanted.spec.path.clone(),
         files,

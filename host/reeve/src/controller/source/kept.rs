@@ -162,6 +162,24 @@ pub(in crate::controller) async fn all_of(
     work.await.ok()?.ok()
 }
 
+/// Whether whoever has the repository says that a revision is not in it any more; not where nobody can be asked.
+pub(in crate::controller) async fn is_nowhere(
+    ctx: &Context,
+    id: &NamespacedName,
+    revision: &Revision,
+    deadline: Instant,
+) -> bool {
+    let Some(asking) = Asking::of(ctx, id).await else {
+        return false;
+    };
+    let asked = asking.ask(ctx, revision, git::Content::default(), deadline);
+    let is_not_there =
+        |why: &git::Error| matches!(why, git::Error::Checkout(git::Cause::NoCommit(_)));
+    asked
+        .await
+        .is_some_and(|came| came.err().is_some_and(|why| is_not_there(&why)))
+}
+
 /// A source as it is asked for a revision that it has or had: with its login and its keys as they are now.
 struct Asking {
     wanted: Wanted,
@@ -189,12 +207,23 @@ impl Asking {
         content: git::Content,
         deadline: Instant,
     ) -> Option<Snapshot> {
+        self.ask(ctx, revision, content, deadline).await?.ok()
+    }
+
+    /// The same; None: it is no revision that can be asked for.
+    async fn ask(
+        &self,
+        ctx: &Context,
+        revision: &Revision,
+        content: git::Content,
+        deadline: Instant,
+    ) -> Option<Result<Snapshot, git::Error>> {
         let resolved = git::Resolved::earlier(revision).ok()?;
         let resolved = of(resolved, self.asked_for.as_ref());
         let (mirrors, until) = (ctx.mirrors_of(&self.wanted.id), deadline.into_std());
         let limits = &ctx.limits;
         let read = git::fetch(&mirrors, &self.remote, resolved, content, until, limits);
-        read.await.ok()
+        Some(read.await)
     }
 
     /// What was fetched, if it is signed as it must be.

@@ -1,13 +1,14 @@
 //! What is remembered of files of their own after a decision, and folded where they are many.
 //!
 //! Folded onto the commit that was decided on: its files are all at hand. Those of the revision onto which they were folded before are
-//! read beforehand (`lean`); while they cannot be had nothing is folded. It deliberately counts nothing: what is many, and what that
-//! gains, is `core::writeback`'s to say.
+//! read beforehand (`lean`); while they cannot be had nothing is folded. Once they are nowhere any more, as after history was
+//! rewritten, nobody knows how those files were, and that is what is remembered of them; so it is of such as had no room. It
+//! deliberately counts nothing: what is many, and what that gains, is `core::writeback`'s to say.
 
 use std::collections::BTreeMap;
 
 use reeve_core::artifact::Revision;
-use reeve_core::writeback::{Decision, Remembered, Settled, State, content_mark};
+use reeve_core::writeback::{Decision, Remembered, Settled, State, UNKNOWN, content_mark};
 use reeve_kustomize::{Object, Tree as _};
 use reeve_writeback::file_in;
 
@@ -59,10 +60,17 @@ impl Material {
         let Some(now) = all.all() else {
             return as_it_is();
         };
+        let had_no_room = self.memory.had_no_room();
         let moved = match (self.memory.since(), &self.agreed.since) {
-            (None, _) => BTreeMap::new(),
-            (Some(_), Some(since)) => self.moved(since, now),
-            (Some(_), None) => return as_it_is(),
+            (None, _) if !had_no_room => BTreeMap::new(),
+            (Some(_), Some(since)) if !had_no_room => self.moved(since, now),
+            (Some(_), Some(since)) => {
+                let mut moved = self.moved(since, now);
+                moved.extend(self.unknown(Some(since), now, decision));
+                moved
+            }
+            (Some(_), None) if !self.agreed.is_since_nowhere => return as_it_is(),
+            (Some(_) | None, _) => self.unknown(None, now, decision),
         };
         let folded = self
             .memory
@@ -72,6 +80,29 @@ impl Material {
 
     fn own_file(&self, object: &Object) -> Option<String> {
         file_in(&self.path, &self.template, object).ok()
+    }
+
+    /// Files of their own of which `since` says nothing, and nobody else: they came later, and had no room.
+    fn unknown(
+        &self,
+        since: Option<&Snapshot>,
+        now: &Snapshot,
+        decision: &Decision,
+    ) -> BTreeMap<String, String> {
+        let entries = now.entries().filter(|one| !one.dir);
+        let open = entries.map(|one| one.path).filter(|file| {
+            lies_below(file, &self.path)
+                && !self.memory.has(file)
+                && !decision.agreed.contains(*file)
+                && since.is_none_or(|since| since.mark(file).is_none())
+        });
+        let own = open.filter(|file| {
+            let object = gives(now, file);
+            let own = object.and_then(|one| self.own_file(&one));
+            own.as_deref() == Some(*file)
+        });
+        own.map(|file| (file.to_owned(), UNKNOWN.to_owned()))
+            .collect()
     }
 
     /// Files of their own that are not as they were, of all that are not remembered by themselves; and how they were.

@@ -6,7 +6,7 @@
 //! more or for which the status had no room, that is said: either side may have changed it. Such files are looked for in the whole
 //! repository, as they are when one is written: a source may leave out where they lie. It deliberately decides nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures::StreamExt as _;
 use reeve_core::artifact::Revision;
@@ -29,15 +29,19 @@ pub(super) struct Agreed {
     pub(super) files: BTreeMap<String, Object>,
     /// Of which that was known once, and whether it is known that there was one.
     pub(super) forgotten: BTreeMap<String, bool>,
+    /// Those that are there, and of which nothing is remembered: they were made while nobody could, or by others.
+    pub(super) untold: BTreeSet<String>,
     /// The files as all of them were as their objects, where so many are remembered that they are to be folded.
     pub(super) since: Option<Snapshot>,
+    /// Whether those are nowhere any more.
+    pub(super) is_since_nowhere: bool,
 }
 
 impl Case<'_> {
     /// Finds out both of what was seen.
     pub(super) async fn lean(&self, found: &mut Found) {
         let here = match found.seen.iter().any(|(_, seen)| has_own_file(seen)) {
-            true => self.files_here().await,
+            true => self.files_now(found).await,
             false => None,
         };
         let asking = found.seen.iter().map(|(_, seen)| {
@@ -62,6 +66,9 @@ impl Case<'_> {
             }
         }
         found.agreed = self.agreements(found, here.as_ref()).await;
+        if let Some(here) = &here {
+            self.as_written(&mut found.agreed, here).await;
+        }
     }
 
     /// What files of their own gave when they were last as their objects, of all that is known of.
@@ -88,8 +95,13 @@ impl Case<'_> {
                 continue;
             }
             let was_there = self.memory.has(&file);
+            if self.memory.is_unknown(&file) {
+                all.miss(file, Some(true));
+                continue;
+            }
             let Some(revision) = self.memory.revision(&file) else {
-                all.miss(file, self.memory.is_full().then_some(was_there));
+                let forgotten = self.memory.is_full().then_some(was_there);
+                all.miss_unless_told(file, is.is_some(), forgotten);
                 continue;
             };
             if !known.contains_key(revision) {
@@ -106,21 +118,43 @@ impl Case<'_> {
                 Some(was) => {
                     all.files.insert(file, was);
                 }
-                None => all.miss(file, self.memory.is_full().then_some(false)),
+                None => {
+                    let forgotten = self.memory.is_full().then_some(false);
+                    all.miss_unless_told(file, is.is_some(), forgotten);
+                }
             }
         }
-        if self.memory.is_many(found.seen.len())
-            && let Some(since) = self.memory.since()
-        {
-            all.since = match known.remove(since) {
-                Some(files) => files,
-                None => self.files_of(since, here).await,
-            };
-        }
+        let since = self.memory.since().and_then(|since| known.remove(since));
+        self.folding(&mut all, found.seen.len(), since, here).await;
         all
     }
 
-    async fn files_of(&self, revision: &str, here: Option<&Snapshot>) -> Option<Snapshot> {
+    /// What is asked for where so many are remembered, with so many more, that they are to be folded.
+    async fn folding(
+        &self,
+        all: &mut Agreed,
+        more: usize,
+        known: Option<Option<Snapshot>>,
+        here: Option<&Snapshot>,
+    ) {
+        let Some(since) = self.memory.since().filter(|_| self.memory.is_many(more)) else {
+            return;
+        };
+        all.since = match known {
+            Some(files) => files,
+            None => self.files_of(since, here).await,
+        };
+        if let (None, Ok(revision)) = (&all.since, Revision::parse(since)) {
+            let (key, until) = (self.spec.source.key(), self.deadline);
+            all.is_since_nowhere = source::is_nowhere(self.ctx, &key, &revision, until).await;
+        }
+    }
+
+    pub(super) async fn files_of(
+        &self,
+        revision: &str,
+        here: Option<&Snapshot>,
+    ) -> Option<Snapshot> {
         if let Some(here) = here.filter(|here| here.revision().to_string() == revision) {
             return Some(here.clone());
         }
@@ -128,10 +162,10 @@ impl Case<'_> {
         source::all_of(self.ctx, &self.spec.source.key(), &revision, self.deadline).await
     }
 
-    /// All files of the commit that the source has, where that is of the branch.
-    async fn files_here(&self) -> Option<Snapshot> {
+    /// All files of the branch: of the commit that the source has, where that is of it.
+    pub(super) async fn files_here(&self) -> Option<Snapshot> {
         if self.repository.branch.as_ref() != Some(&self.branch) {
-            return None;
+            return self.files_there().await;
         }
         let source = self.spec.source.key();
         let stored = self.ctx.in_store(&source).ok()?;
@@ -147,11 +181,53 @@ impl Case<'_> {
         }
         source::all_of(self.ctx, &source, &revision, self.deadline).await
     }
+
+    /// All files of the branch; of its newest commit where what is at hand may be behind what this WriteBack has made.
+    async fn files_now(&self, found: &Found) -> Option<Snapshot> {
+        let here = self.files_here().await?;
+        let begun = self.ctx.wards.begun(self.id);
+        let begun = begun.and_then(|ago| self.ctx.clock.now().checked_sub(ago).ok());
+        // What was made since then is remembered: only a process before this one can have written of others.
+        let is_untold = |live: &Object| {
+            let is_old = begun.is_none_or(|begun| !is_made_after(live, begun));
+            let file = self.file_for(live).filter(|_| is_old);
+            file.is_some_and(|file| {
+                self.memory.revision(&file).is_none() && gives(&here, &file).is_none()
+            })
+        };
+        let is_behind = found.seen.iter().any(|(_, seen)| match &seen.state {
+            State::Made { live, .. } => is_untold(live),
+            State::Held { .. } | State::Gone { .. } => false,
+        });
+        match is_behind {
+            true => self.files_there().await.or(Some(here)),
+            false => Some(here),
+        }
+    }
+
+    /// All files of the newest commit of the branch, as its server has it.
+    async fn files_there(&self) -> Option<Snapshot> {
+        let files = self.files(&self.branch).await.ok()?;
+        let (limits, until) = (self.ctx.limits.clone(), self.deadline.into_std());
+        let work = tokio::task::spawn_blocking(move || files.whole(&limits, until));
+        work.await.ok()?.ok()
+    }
 }
 
 impl Agreed {
+    /// Of a file nothing is known; where there is one, by itself or with what it was, a commit of ours may tell.
+    fn miss_unless_told(&mut self, file: String, is_there: bool, was_there: Option<bool>) {
+        match was_there {
+            None if is_there => {
+                self.untold.insert(file);
+            }
+            // One that comes before it is decided is somebody's, or of a process that died.
+            was_there => self.miss(file, was_there.or(Some(false))),
+        }
+    }
+
     /// Of a file nothing is known; and, if it was known once, whether there was one.
-    fn miss(&mut self, file: String, was_there: Option<bool>) {
+    pub(super) fn miss(&mut self, file: String, was_there: Option<bool>) {
         if let Some(was_there) = was_there {
             self.forgotten.insert(file, was_there);
         }

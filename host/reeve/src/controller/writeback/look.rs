@@ -25,6 +25,7 @@ use super::Case;
 use super::forbidden::{forbidden, is_of};
 use super::lean::{Agreed, is_only_made};
 use super::refusal::{copied, neighbours, refusal, variables};
+use super::was::Newest;
 use super::whose::Whose;
 use crate::cluster::{CallError, Cause};
 use crate::controller::kustomization::{AsApplied, as_applied};
@@ -81,6 +82,7 @@ impl Case<'_> {
     pub(super) async fn look(&self, work: &Work) -> Found {
         let mut found = Found::default();
         let mut shares: BTreeMap<_, Share> = BTreeMap::new();
+        let mut newest = Newest::default();
         let holders = self.holders(work);
         // Asked before anything is read: what is told no more is there again by then.
         let replaced = self.replaced(work, &holders);
@@ -103,10 +105,7 @@ impl Case<'_> {
                     }
                     Some(_) => found.settle(id),
                     None if !self.is_its_own(id, meta) => found.settle(id),
-                    None => {
-                        let object = self.as_it_was(id, &self.meta(id, meta));
-                        self.gone(&mut found, (id, meta), None, object);
-                    }
+                    None => self.own_gone(&mut found, &mut newest, id, meta).await,
                 },
                 (Read::Refused(why), _) => found.refuse(id, why),
                 (Read::Later(why), _) => found.wait(id, meta, why),
@@ -182,15 +181,16 @@ impl Case<'_> {
     /// Everything that is asked of one Kustomization.
     async fn of_build(&self, found: &mut Found, id: &NamespacedName, share: Share) {
         self.ctx.wards.wait_for(self.id, id, true);
-        let built = match self.builder(id) {
+        let builder = self.builder(id);
+        let built = match &builder {
             Some((object, others)) => {
-                as_applied(self.ctx, &object, self.deadline)
+                as_applied(self.ctx, object, self.deadline)
                     .await
                     .map(|applied| Built {
                         id: id.clone(),
                         base: applied.files.clone(),
                         applied: Arc::new(applied),
-                        others,
+                        others: others.clone(),
                     })
             }
             None => {
@@ -225,14 +225,12 @@ impl Case<'_> {
             }
         }
         drop(compared);
-        for (id, meta) in share.gone {
-            let manifest = built.applied.manifests.get(&id);
-            let object = manifest.and_then(|(_, value)| Object::try_from(value.clone()).ok());
-            // Where nobody saw it go, it was there if it was applied.
-            let last = || self.as_it_was(&id, Some(&meta).filter(|meta| !meta.is_null())?);
-            let object = object.or_else(last);
-            self.gone(found, (&id, &meta), Some(number), object);
-        }
+        let of = (
+            number,
+            &built,
+            builder.as_ref().map(|(object, _)| &**object),
+        );
+        self.gone_of(found, of, share.gone).await;
     }
 
     /// The number of the build beside which each object is decided about that was changed before the revision came that is
@@ -342,7 +340,7 @@ impl Case<'_> {
         }
     }
 
-    fn gone(
+    pub(super) fn gone(
         &self,
         found: &mut Found,
         (id, meta): (&ObjectId, &Value),
@@ -407,7 +405,7 @@ enum Compared {
 }
 
 impl Found {
-    fn settle(&mut self, id: &ObjectId) {
+    pub(super) fn settle(&mut self, id: &ObjectId) {
         self.left.push((id.clone(), Left::default()));
     }
 

@@ -13,8 +13,8 @@ use reeve_core::artifact::Revision;
 use reeve_core::failure::{Explained, Turn};
 use reeve_core::inventory::ObjectId;
 use reeve_core::status::Requested;
-use reeve_core::ward::{Left, PROPOSED};
-use reeve_core::writeback::{Decision, Proposal, Request, Step, Tip, step, trailers};
+use reeve_core::ward::{Left, PROPOSED, Work};
+use reeve_core::writeback::{Decision, Proposal, Request, Seen, Step, Tip, step, trailers};
 
 use super::look::Found;
 use super::write::{Decided, Material, Sight, Wrote};
@@ -36,7 +36,7 @@ impl Case<'_> {
             taken.work = self.ctx.wards.with_proposed(self.id, work);
         }
         let Found {
-            seen,
+            mut seen,
             builds,
             later,
             trouble,
@@ -50,6 +50,7 @@ impl Case<'_> {
                 ..Wrote::default()
             });
         }
+        self.proposed_first(&mut seen);
         let sight = self.sight(builds, seen, agreed);
         let wrote = match is_all {
             true => self.bring_up_to_date(sight, request).await?,
@@ -238,7 +239,7 @@ impl Case<'_> {
         self.on(material, files).await
     }
 
-    async fn files(&self, branch: &str) -> Result<Snapshot, git::Error> {
+    pub(super) async fn files(&self, branch: &str) -> Result<Snapshot, git::Error> {
         let (ctx, repository) = (self.ctx, &self.repository);
         let mirrors = repository.onto(&ctx.mirrors_of(self.id));
         let deadline = self.deadline.into_std();
@@ -257,7 +258,23 @@ impl Case<'_> {
     /// What is to be proposed is looked at from now on with all that is; which objects there is no room for.
     fn remember(&self, sight: &Sight, decision: &Decision) -> Vec<ObjectId> {
         let proposed = told::proposed(&sight.ids, &sight.material.seen, decision);
-        self.ctx.wards.propose(self.id, &sight.ids, proposed)
+        // What was not decided about is as it was.
+        let looked = sight.ids.iter().filter(|id| !decision.over.contains(id));
+        let looked: Vec<ObjectId> = looked.cloned().collect();
+        let mut over = self.ctx.wards.propose(self.id, &looked, proposed);
+        over.extend(decision.over.iter().cloned());
+        over
+    }
+
+    /// What is proposed already is decided about before what is new: there is room for so many in one decision.
+    fn proposed_first(&self, seen: &mut [(ObjectId, Seen)]) {
+        seen.sort_by_cached_key(|(id, _)| {
+            let one = Work {
+                there: vec![id.clone()],
+                ..Work::default()
+            };
+            !self.ctx.wards.is_proposed(self.id, &one)
+        });
     }
 
     /// Those for which there is no room wait for the request to be merged.

@@ -22,7 +22,9 @@ const MADE_BYTES: usize = 128 << 10;
 
 /// What is to be remembered of each object that was decided about.
 pub(super) fn settled(ids: &[ObjectId], decision: &Decision) -> Vec<(ObjectId, Left)> {
-    let nothing = ids.iter().map(|id| (id.clone(), Left::default()));
+    // What was not decided about is as it was.
+    let decided = ids.iter().filter(|id| !decision.over.contains(id));
+    let nothing = decided.map(|id| (id.clone(), Left::default()));
     let mut left: BTreeMap<ObjectId, Left> = nothing.collect();
     for one in &decision.refused {
         let refusal = WriteBackRefusal {
@@ -64,7 +66,8 @@ pub(super) fn made(
 ) -> Option<Vec<String>> {
     let refused = decision.refused.iter().map(|one| one.id.clone());
     let paused = decision.paused.iter().map(ObjectId::of);
-    let left: BTreeSet<ObjectId> = refused.chain(paused).collect();
+    let over = decision.over.iter().cloned();
+    let left: BTreeSet<ObjectId> = refused.chain(paused).chain(over).collect();
     let written = decision.written.iter().map(|one| ObjectId::of(&one.object));
     let written: BTreeSet<ObjectId> = written.filter(|_| proposed).collect();
     let mut all: BTreeSet<String> = previous.iter().cloned().collect();
@@ -215,6 +218,17 @@ mod tests {
         );
         assert!(old.is_nothing());
         assert_eq!(web.conflicts.len(), 1);
+    }
+
+    #[test]
+    fn what_was_not_decided_about_is_not_settled() {
+        let decision = Decision {
+            over: [id("old")].into(),
+            left: 1,
+            ..Decision::default()
+        };
+        let left = settled(&[id("old"), id("web")], &decision);
+        assert_eq!(left, [(id("web"), Left::default())]);
     }
 
     fn service(api_version: &str) -> Object {

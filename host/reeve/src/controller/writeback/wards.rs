@@ -271,9 +271,17 @@ impl Wards {
         out.unwrap_or_default()
     }
 
+    /// How long ago it was begun to watch for it.
+    pub(super) fn begun(&self, id: &NamespacedName) -> Option<Duration> {
+        self.with(id, |kept| kept.begun.elapsed())
+    }
+
     /// What is not settled.
     pub(super) fn left(&self, id: &NamespacedName) -> Vec<Left> {
-        let left = self.with(id, |kept| kept.ward.left().cloned().collect());
+        let left = self.with(id, |kept| {
+            let crowded = kept.ward.crowded().into_iter();
+            crowded.chain(kept.ward.left().cloned()).collect()
+        });
         left.unwrap_or_default()
     }
 

@@ -121,6 +121,30 @@ fn a_claim_of_a_build_names_the_volume_that_was_found_for_it_where_that_is_in_gi
     assert_eq!(decision, Decision::default(), "no rule is for the field");
 }
 
+#[test]
+fn a_claim_names_no_volume_whose_own_file_is_refused() {
+    // Something else lies where the volume's file would.
+    let volume = made_volume();
+    let place = reeve_writeback::file_in("", reeve_writeback::DEFAULT_TEMPLATE, volume.object());
+    let place = place.unwrap();
+    let files = [
+        ("prod/kustomization.yaml", "resources:\n- 1.yaml\n"),
+        ("prod/1.yaml", CLAIM),
+        (&place, "what: somebody has\n"),
+    ];
+    let tree: MemoryTree = files.into_iter().collect();
+    let decision = by(all(), &tree, &[claim_with_volume(), volume]);
+    let [refused] = &decision.refused[..] else {
+        panic!("{:?}", decision.refused);
+    };
+    assert_eq!(refused.object, "PersistentVolume pv-1");
+    assert_eq!(
+        text(&decision, "prod/1.yaml"),
+        None,
+        "it would wait for ever"
+    );
+}
+
 fn made_volume() -> Seen {
     let documents = reeve_kustomize::edit::documents(VOLUME.as_bytes(), "a.yaml").unwrap();
     Seen {
