@@ -82,6 +82,12 @@ impl Material {
         file_in(&self.path, &self.template, object).ok()
     }
 
+    /// Whether a file is where what it gives has one of its own.
+    fn is_own(&self, files: &Snapshot, file: &str) -> bool {
+        let own = gives(files, file).and_then(|one| self.own_file(&one));
+        own.as_deref() == Some(file)
+    }
+
     /// Files of their own of which `since` says nothing, and nobody else: they came later, and had no room.
     fn unknown(
         &self,
@@ -91,16 +97,12 @@ impl Material {
     ) -> BTreeMap<String, String> {
         let entries = now.entries().filter(|one| !one.dir);
         let open = entries.map(|one| one.path).filter(|file| {
-            lies_below(file, &self.path)
+            is_below(file, &self.path)
                 && !self.memory.has(file)
                 && !decision.agreed.contains(*file)
                 && since.is_none_or(|since| since.mark(file).is_none())
         });
-        let own = open.filter(|file| {
-            let object = gives(now, file);
-            let own = object.and_then(|one| self.own_file(&one));
-            own.as_deref() == Some(*file)
-        });
+        let own = open.filter(|file| self.is_own(now, file));
         own.map(|file| (file.to_owned(), UNKNOWN.to_owned()))
             .collect()
     }
@@ -113,11 +115,7 @@ impl Material {
                 && since.mark(file) != now.mark(file)
                 && !self.memory.has(file)
         });
-        let own = moved.filter(|file| {
-            let object = gives(since, file);
-            let own = object.and_then(|one| self.own_file(&one));
-            own.as_deref() == Some(*file)
-        });
+        let own = moved.filter(|file| self.is_own(since, file));
         own.map(|file| (file.to_owned(), mark(since, file)))
             .collect()
     }
