@@ -55,6 +55,7 @@ const BEYOND_FLUX: &[&str] = &[
     ".status.lastRun",
     ".status.leftAlone",
     ".status.remoteBases",
+    ".status.replacing",
     ".status.sync",
     ".status.upstream",
     ".status.url",
